@@ -1,0 +1,148 @@
+//! What a compiled policy set says of itself: `manifest.json`, a deterministic artifact beside the modules.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{digest::Digest, value::Type};
+
+/// The metadata of one compiled policy set. Same sources and compiler give the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`crate::ABI_VERSION`] of the core module.
+    pub abi: u32,
+    /// The compiler and its version, such as `aecp 0.1.0`.
+    pub compiler: String,
+    /// The digest of the sources (see `aecp_compiler::source`).
+    pub source: Digest,
+    /// The attributes that the module reads, one slot each, in byte order of their paths.
+    pub attributes: Vec<AttributeDeclaration>,
+    /// The source modules, in the order of their paths.
+    pub modules: Vec<ModuleInfo>,
+    /// The policies in byte order of their names; verdicts name them by their index here.
+    pub policies: Vec<PolicyInfo>,
+    /// What the set's own tests said of this module.
+    pub tests: TestSummary,
+}
+
+/// One row of the attribute table: its index is the slot's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttributeDeclaration {
+    /// Names joined by dots, such as `customer.region`.
+    pub path: String,
+    /// The declared or inferred type.
+    #[serde(rename = "type")]
+    pub ty: Type,
+}
+
+/// One source file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModuleInfo {
+    /// Its MODULE name, or the file's stem.
+    pub name: String,
+    /// Whether it says `DEFAULT: DENY`.
+    pub default_deny: bool,
+}
+
+/// One policy, as far as enforcers and auditors need to know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyInfo {
+    /// Unique in the set.
+    pub name: String,
+    /// Index into [`Manifest::modules`].
+    pub module: u32,
+    /// What a violation does.
+    pub enforcement: Enforcement,
+    /// How surely its decisions are recorded.
+    pub audit: AuditLevel,
+    /// DESCRIPTION.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// VERSION.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// AUTHOR.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// JUSTIFICATION.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub justification: Option<String>,
+    /// COMPLIANCE references.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compliance: Vec<String>,
+    /// EXCEPTION: whether a break-glass token may lift its denial (no effect yet).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
+    /// AT: the enforcement points, all when empty (no effect yet).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at: Vec<String>,
+    /// EFFECTIVE FROM, RFC 3339 (no effect yet).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_from: Option<String>,
+    /// EFFECTIVE UNTIL, RFC 3339 (no effect yet).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_until: Option<String>,
+    /// MASK, REDACT, HASH, FILTER and LIMIT, in the language's own words (no effect yet).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<String>,
+}
+
+/// What a violation does to the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Enforcement {
+    /// Denies it.
+    Blocking,
+    /// Is reported to the caller and recorded; the request goes on.
+    Advisory,
+    /// Is recorded; the caller sees nothing.
+    AuditOnly,
+}
+
+impl Enforcement {
+    /// The word of the language.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Blocking => "BLOCKING",
+            Self::Advisory => "ADVISORY",
+            Self::AuditOnly => "AUDIT_ONLY",
+        }
+    }
+}
+
+/// How surely decisions are recorded, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AuditLevel {
+    /// Not recorded.
+    None,
+    /// Recorded asynchronously.
+    Optional,
+    /// No answer leaves before its record is durable.
+    Required,
+}
+
+impl AuditLevel {
+    /// The word of the language.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Optional => "OPTIONAL",
+            Self::Required => "REQUIRED",
+        }
+    }
+}
+
+/// The result of the set's TESTs against the compiled module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestSummary {
+    /// Tests that passed.
+    pub passed: u32,
+    /// Tests that failed; never above zero in a signed release.
+    pub failed: u32,
+}
