@@ -1,1 +1,17 @@
+//! The Judicial compiler: policies that people can read become tested, signed WebAssembly.
+//!
+//! A pure library with the I/O at its edge: reading sources ([`source`]) and writing releases. It reads no
+//! clock, and no hash map decides an order, so that the same sources give the same bytes everywhere. It never
+//! enforces anything; the enforcers live elsewhere and share only `aecp-contract` with it.
 
+pub mod source;
+pub mod findings;
+pub mod language;
+pub mod set;
+pub mod check;
+pub mod reference;
+pub mod generate;
+pub mod interpret;
+pub mod testing;
+pub mod compile;
+pub mod publish;

@@ -194,6 +194,12 @@ impl AttributeTable {
         {
             slots.set_text(slot, &text)
         } else if let Some(value) = value(raw, ty) {
+            if let (Value::List(elements), Type::List(element)) = (&value, ty)
+                && elements.is_empty()
+            {
+                slots.set_empty_list(slot, element);
+                return Ok(());
+            }
             slots.set_value(slot, &value)
         } else {
             slots.set_invalid(slot);
@@ -441,6 +447,8 @@ mod tests {
             Value::List(items.iter().map(|item| Value::Text((*item).to_owned())).collect())
         };
         assert_eq!(read(&table, r#"{"l":["a","b"]}"#), expect(&[Attribute::Present(list(&["a", "b"]))]));
+        let numbers = self::table(&[("l", Type::List(Box::new(Type::Int)))]);
+        assert_eq!(read(&numbers, r#"{"l":[]}"#)[0], crate::slots::Tag::Integers as u8);
         for json in [r#"{"l":["a",1]}"#, r#"{"l":["a",null]}"#, r#"{"l":"a"}"#] {
             assert_eq!(read(&table, json), expect(&[Attribute::Invalid]), "{json}");
         }

@@ -8,7 +8,7 @@
 //! A slot is [`SLOT_SIZE`] bytes: the case of `variant value` in byte 0 ([`Tag`]), its payload from byte 8.
 //! Source: the component model's canonical ABI, <https://github.com/WebAssembly/component-model>.
 
-use crate::value::{Attribute, Ip, Timestamp, Value};
+use crate::value::{Attribute, Ip, Timestamp, Type, Value};
 
 /// The name under which the core module exports its decision function.
 pub const DECIDE_EXPORT: &str = "aecp:policy/evaluation@0.1.0#decide";
@@ -64,6 +64,39 @@ pub enum Tag {
     Durations = 14,
     /// The same, 16 bytes each.
     Addresses = 15,
+}
+
+impl Tag {
+    /// The tag of a usable value of this type; [`Tag::Invalid`] for ANY, whose values are never used.
+    #[must_use]
+    pub fn of(ty: &Type) -> Self {
+        match ty {
+            Type::String | Type::Enum(_) => Self::Text,
+            Type::Int => Self::Integer,
+            Type::Decimal => Self::Decimal,
+            Type::Bool => Self::Boolean,
+            Type::Timestamp => Self::Timestamp,
+            Type::Duration => Self::Duration,
+            Type::Ip => Self::Address,
+            Type::List(element) => Self::of_list(element),
+            Type::Any => Self::Invalid,
+        }
+    }
+
+    /// The tag of a list with elements of this type.
+    #[must_use]
+    pub fn of_list(element: &Type) -> Self {
+        match element {
+            Type::String | Type::Enum(_) => Self::Texts,
+            Type::Int => Self::Integers,
+            Type::Decimal => Self::Decimals,
+            Type::Bool => Self::Booleans,
+            Type::Timestamp => Self::Timestamps,
+            Type::Duration => Self::Durations,
+            Type::Ip => Self::Addresses,
+            Type::List(_) | Type::Any => Self::Invalid,
+        }
+    }
 }
 
 /// The request's attributes do not fit the arena.
@@ -138,7 +171,8 @@ impl SlotBuffer {
         Ok(())
     }
 
-    /// Sets the attribute to a value of its type. Lists hold elements of one type.
+    /// Sets the attribute to a value of its type. Lists hold elements of one type; an empty one is taken as
+    /// LIST<STRING> ([`Self::set_empty_list`] sets another).
     ///
     /// # Errors
     /// [`RequestTooLarge`] when the arena is full.
@@ -159,11 +193,19 @@ impl SlotBuffer {
         Ok(())
     }
 
+    /// Sets the attribute to the empty list of `element`, which the value alone could not tell.
+    pub fn set_empty_list(&mut self, slot: usize, element: &Type) {
+        self.put_tag(slot, Tag::of_list(element));
+        self.put_span(slot, ARENA_BASE, 0);
+    }
+
     fn set_list(&mut self, slot: usize, elements: &[Value]) -> Result<(), RequestTooLarge> {
-        // An empty list has no element to tell its type; every reader of lists checks the length first,
-        // and the module accepts the empty list under any list tag.
         let tag = match elements.first() {
-            None | Some(Value::Text(_)) => Tag::Texts,
+            None => {
+                self.set_empty_list(slot, &Type::String);
+                return Ok(());
+            }
+            Some(Value::Text(_)) => Tag::Texts,
             Some(Value::Bool(_)) => Tag::Booleans,
             Some(Value::Int(_)) => Tag::Integers,
             Some(Value::Decimal(_)) => Tag::Decimals,

@@ -1,0 +1,247 @@
+//! From syntax trees to a checked [`PolicySet`]: every name resolved, every type known, every error reported.
+
+mod policies;
+mod tests;
+mod types;
+
+use aecp_contract::{
+    manifest::{AttributeDeclaration, ModuleInfo},
+    slots::MAX_ATTRIBUTES,
+};
+
+use crate::{
+    findings::{self, Finding, Kind, code},
+    language::{
+        ast::{Field, File, Spanned, Statement},
+        parse::parse,
+    },
+    set::PolicySet,
+    source::{Source, Sources, Span},
+};
+
+/// The most policies that one set may have.
+pub const MAX_POLICIES: usize = 100_000;
+
+/// What checking a set gives.
+#[derive(Debug)]
+pub struct Checked {
+    /// The set, unless there are errors.
+    pub set: Option<PolicySet>,
+    /// Everything there is to say, in the order of the places.
+    pub findings: Vec<Finding>,
+}
+
+/// Parses and checks every file of a set, and reports all errors of all of them at once.
+#[must_use]
+pub fn check(sources: &Sources) -> Checked {
+    let mut findings = Vec::new();
+    let mut files = Vec::new();
+    for (index, source) in (0..).zip(sources.files()) {
+        let parsed = parse(index, &source.text);
+        findings.extend(parsed.findings);
+        files.push(parsed.file);
+    }
+    check_files(sources, &files, findings)
+}
+
+/// Checks parsed files, beginning with what parsing found.
+#[must_use]
+pub fn check_files(sources: &Sources, files: &[File], mut findings: Vec<Finding>) -> Checked {
+    let mut types = types::Types::default();
+    for statement in statements(files) {
+        if let Statement::Schema(schema) = &statement.node {
+            types.schema(schema.strict);
+            for declaration in &schema.declarations {
+                types.declare(&declaration.path, &declaration.ty, &mut findings);
+            }
+        }
+    }
+    let mut policies = Vec::new();
+    for (module, file) in (0..).zip(files) {
+        for statement in &file.statements {
+            match &statement.node {
+                Statement::Policy(policy) => {
+                    let before = findings.len();
+                    let checked = policies::check(policy, module, &mut types, &mut findings);
+                    for finding in &mut findings[before..] {
+                        if finding.policies.is_empty() {
+                            finding.policies.push(policy.name.node.clone());
+                        }
+                    }
+                    policies.extend(checked);
+                }
+                Statement::Invariant(invariant) => types.condition(&invariant.never_allow, false),
+                Statement::Schema(_) | Statement::Test(_) => {}
+            }
+        }
+    }
+    report_duplicates(files, &mut findings);
+    report_no_effect_yet(files, &mut findings);
+    let types = types.resolve(&mut findings);
+    for statement in statements(files) {
+        let before = findings.len();
+        match &statement.node {
+            Statement::Policy(policy) => {
+                policies::literals(policy, &types, &mut findings);
+                for finding in &mut findings[before..] {
+                    finding.policies.push(policy.name.node.clone());
+                }
+            }
+            Statement::Invariant(invariant) => types.literals(&invariant.never_allow, &mut findings),
+            Statement::Schema(_) | Statement::Test(_) => {}
+        }
+    }
+    policies.sort_by(|a, b| a.info.name.cmp(&b.info.name));
+    let mut checked_tests = Vec::new();
+    for statement in statements(files) {
+        if let Statement::Test(test) = &statement.node {
+            checked_tests.push(tests::check(test, files, &types, &mut findings));
+        }
+    }
+    let attributes: Vec<_> = types
+        .attributes
+        .iter()
+        .filter(|(_, (_, decides))| *decides)
+        .map(|(path, (ty, _))| AttributeDeclaration { path: path.clone(), ty: ty.clone() })
+        .collect();
+    report_limits(sources, policies.len(), attributes.len(), &mut findings);
+    name_policies(files, &mut findings);
+    findings::sort(&mut findings);
+    let set = (!findings::has_errors(&findings)).then(|| PolicySet {
+        source: sources.digest(),
+        modules: files.iter().zip(sources.files()).map(module_info).collect(),
+        attributes,
+        policies,
+        tests: checked_tests,
+    });
+    Checked { set, findings }
+}
+
+fn statements(files: &[File]) -> impl Iterator<Item = &Spanned<Statement>> {
+    files.iter().flat_map(|file| &file.statements)
+}
+
+fn module_info((file, source): (&File, &Source)) -> ModuleInfo {
+    let name = file.module.as_ref().map_or_else(
+        || {
+            let name = source.path.rsplit('/').next().unwrap_or(&source.path);
+            name.strip_suffix(".aecp").unwrap_or(name).to_owned()
+        },
+        |name| name.node.clone(),
+    );
+    ModuleInfo { name, default_deny: file.default_deny }
+}
+
+/// Findings of the type checker know their place only; the policy is the one that stands there.
+fn name_policies(files: &[File], findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.policies.is_empty()) {
+        for label in &finding.labels {
+            let Some(file) = files.get(label.span.file as usize) else { continue };
+            let around = |at: Span| at.start <= label.span.start && label.span.end <= at.end;
+            let name = file.statements.iter().find_map(|statement| match &statement.node {
+                Statement::Policy(policy) if around(statement.span) => Some(&policy.name.node),
+                _ => None,
+            });
+            if let Some(name) = name
+                && !finding.policies.contains(name)
+            {
+                finding.policies.push(name.clone());
+            }
+        }
+    }
+}
+
+fn report_duplicates(files: &[File], findings: &mut Vec<Finding>) {
+    let mut seen = std::collections::BTreeMap::new();
+    for statement in statements(files) {
+        let (what, name) = match &statement.node {
+            Statement::Policy(policy) => ("policy", &policy.name),
+            Statement::Test(test) => ("test", &test.name),
+            Statement::Invariant(invariant) => ("invariant", &invariant.name),
+            Statement::Schema(_) => continue,
+        };
+        if let Some(first) = seen.get(&(what, &name.node)) {
+            let mut finding = Finding::error(
+                code::DUPLICATE_NAME,
+                Kind::Duplicate,
+                name.span,
+                format!("there are two {}s with the name `{}`", what, name.node),
+            )
+            .here("the second")
+            .also(*first, "the first")
+            .because("names are unique across the whole set");
+            if what == "policy" {
+                finding = finding.about(&name.node);
+            }
+            findings.push(finding);
+        } else {
+            seen.insert((what, &name.node), name.span);
+        }
+    }
+}
+
+/// Says once per kind what the set uses that this version does not enforce yet.
+fn report_no_effect_yet(files: &[File], findings: &mut Vec<Finding>) {
+    let mut uses: std::collections::BTreeMap<&str, (Span, Vec<&str>)> = Default::default();
+    for statement in statements(files) {
+        match &statement.node {
+            Statement::Policy(policy) => {
+                for field in &policy.fields {
+                    if matches!(
+                        field.node,
+                        Field::Exception
+                            | Field::At(_)
+                            | Field::Effective { .. }
+                            | Field::Mask { .. }
+                            | Field::Filter(_)
+                            | Field::Limit { .. }
+                    ) {
+                        let keyword = field.node.keyword();
+                        let used = uses.entry(keyword).or_insert((field.span, Vec::new()));
+                        used.1.push(&policy.name.node);
+                    }
+                }
+            }
+            Statement::Invariant(invariant) => {
+                uses.entry("INVARIANT").or_insert((invariant.name.span, Vec::new()));
+            }
+            Statement::Schema(_) | Statement::Test(_) => {}
+        }
+    }
+    for (keyword, (span, mut names)) in uses {
+        names.dedup();
+        let message = match names.len() {
+            0 | 1 => format!("`{keyword}` has no effect yet"),
+            n => format!("`{keyword}` has no effect yet (used by {n} policies)"),
+        };
+        let mut finding = Finding::warning(code::NO_EFFECT_YET, Kind::NoEffectYet, span, message)
+            .because(if keyword == "INVARIANT" {
+                "this version checks its types, but proves nothing"
+            } else {
+                "this version checks it and writes it into the manifest, but enforces nothing of it"
+            });
+        finding.policies = names.into_iter().map(str::to_owned).collect();
+        findings.push(finding);
+    }
+}
+
+fn report_limits(
+    sources: &Sources,
+    policies: usize,
+    attributes: usize,
+    findings: &mut Vec<Finding>,
+) {
+    let start = Span::default();
+    let mut limit = |count: usize, limit: usize, what: &str| {
+        if count > limit {
+            let message = format!("the set has {count} {what}; the limit is {limit}");
+            findings.push(
+                Finding::error(code::LIMIT, Kind::Limit, start, message)
+                    .try_instead("split it into several sets"),
+            );
+        }
+    };
+    limit(policies, MAX_POLICIES, "policies");
+    limit(attributes, MAX_ATTRIBUTES, "attributes");
+    debug_assert!(!sources.files().is_empty() || policies == 0);
+}

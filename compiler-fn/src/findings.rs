@@ -1,0 +1,278 @@
+//! What the compiler has to say about a set: each finding with its code, places, cause and suggestion.
+//!
+//! Voice: lower case, no full stop, the user's own text in backticks, the language's words for types.
+
+use serde::Serialize;
+
+use crate::source::{Sources, Span};
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The set cannot be compiled.
+    Error,
+    /// It can, but its author should look.
+    Warning,
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The text is not of the grammar.
+    Syntax,
+    /// A size or depth is beyond its limit.
+    Limit,
+    /// A required field is not there.
+    Missing,
+    /// A field, policy or attribute that does not exist or was never declared.
+    Unknown,
+    /// A name or field that stands twice.
+    Duplicate,
+    /// A value or attribute has not the type that its use asks for.
+    Type,
+    /// Something that this version checks and passes on, but does not enforce yet.
+    NoEffectYet,
+    /// A TEST that failed.
+    Test,
+}
+
+/// The constant codes of findings; `docs/language.md` explains each.
+pub mod code {
+    /// The text is not of the grammar.
+    pub const SYNTAX: &str = "E001";
+    /// A size or depth is beyond its limit.
+    pub const LIMIT: &str = "E002";
+    /// A required field is not there.
+    pub const MISSING_FIELD: &str = "E010";
+    /// A field stands twice.
+    pub const DUPLICATE_FIELD: &str = "E011";
+    /// Two policies, tests or invariants have one name.
+    pub const DUPLICATE_NAME: &str = "E012";
+    /// A policy is named that the set does not have, or that cannot do what is expected of it.
+    pub const UNKNOWN_POLICY: &str = "E013";
+    /// An attribute that no STRICT schema declares.
+    pub const UNKNOWN_ATTRIBUTE: &str = "E014";
+    /// A field or word that the language does not have.
+    pub const UNKNOWN_FIELD: &str = "E015";
+    /// The uses of one attribute, or its use and its declaration, disagree on its type.
+    pub const TYPE_MISMATCH: &str = "E020";
+    /// A literal that is no value of the type its place asks for.
+    pub const BAD_LITERAL: &str = "E021";
+    /// A TEST failed.
+    pub const TEST_FAILED: &str = "E030";
+    /// An attribute that no SCHEMA declares.
+    pub const UNDECLARED: &str = "W001";
+    /// The uses of an attribute leave its type open.
+    pub const OPEN_TYPE: &str = "W002";
+    /// A TEST gives an attribute that nothing looks at, or a value of another type.
+    pub const GIVEN: &str = "W003";
+    /// Checked and passed on, but not enforced yet.
+    pub const NO_EFFECT_YET: &str = "W010";
+}
+
+/// A place that a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// What is there; may be empty.
+    pub text: String,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// One of [`code`].
+    pub code: &'static str,
+    /// What it is about.
+    pub kind: Kind,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The policies concerned; the first is the one that the finding is about.
+    pub policies: Vec<String>,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// Where; the first is the place to look at.
+    pub labels: Vec<Label>,
+    /// Why it is wrong, where the message does not say it.
+    pub cause: Option<String>,
+    /// What to write instead, where there is a likely answer.
+    pub suggestion: Option<String>,
+}
+
+impl Finding {
+    /// An error at a place.
+    pub fn error(code: &'static str, kind: Kind, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            kind,
+            severity: Severity::Error,
+            policies: Vec::new(),
+            message: message.into(),
+            labels: vec![Label { span, text: String::new() }],
+            cause: None,
+            suggestion: None,
+        }
+    }
+
+    /// A warning at a place.
+    pub fn warning(code: &'static str, kind: Kind, span: Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, kind, span, message) }
+    }
+
+    /// Says at the first place what is there.
+    #[must_use]
+    pub fn here(mut self, text: impl Into<String>) -> Self {
+        if let Some(first) = self.labels.first_mut() {
+            first.text = text.into();
+        }
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Adds a suggestion.
+    #[must_use]
+    pub fn try_instead(mut self, suggestion: impl Into<String>) -> Self {
+        self.suggestion = Some(suggestion.into());
+        self
+    }
+
+    /// Names a policy that it is about.
+    #[must_use]
+    pub fn about(mut self, policy: impl Into<String>) -> Self {
+        self.policies.push(policy.into());
+        self
+    }
+}
+
+/// Whether any of the findings keeps the set from being compiled.
+#[must_use]
+pub fn has_errors(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
+}
+
+/// Puts findings into the order of their places, and cuts exact repetitions.
+pub fn sort(findings: &mut Vec<Finding>) {
+    findings.sort_by_key(|finding| {
+        (finding.labels.first().map(|label| label.span), finding.code, finding.message.clone())
+    });
+    findings.dedup();
+}
+
+/// The words of `candidates` nearest to `word`, if one is near enough to be meant.
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (word.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (edit_distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// The Damerau–Levenshtein distance with adjacent transpositions (optimal string alignment).
+fn edit_distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().take(256).collect();
+    let b: Vec<char> = b.chars().take(256).collect();
+    if a.len().abs_diff(b.len()) > 8 {
+        return usize::MAX;
+    }
+    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let substitution = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = substitution.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(rows[i - 2][j - 2] + 1);
+            }
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+/// A finding as `aecp check --format json` prints it.
+#[derive(Debug, Serialize)]
+pub struct FindingJson<'a> {
+    code: &'a str,
+    kind: Kind,
+    severity: Severity,
+    policies: &'a [String],
+    /// A request that shows the finding; none of today's kinds has one.
+    witness: Option<serde_json::Value>,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<&'a str>,
+    spans: Vec<SpanJson<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct SpanJson<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    end_line: usize,
+    end_column: usize,
+    label: &'a str,
+}
+
+impl Finding {
+    /// The finding in its JSON form: lines and columns from 1, the end exclusive.
+    #[must_use]
+    pub fn to_json<'a>(&'a self, sources: &'a Sources) -> FindingJson<'a> {
+        let spans = self.labels.iter().map(|label| {
+            let start = sources.position(label.span.file, label.span.start);
+            let end = sources.position(label.span.file, label.span.end);
+            SpanJson {
+                file: sources.files().get(label.span.file as usize).map_or("", |f| f.path.as_str()),
+                line: start.line,
+                column: start.column,
+                end_line: end.line,
+                end_column: end.column,
+                label: &label.text,
+            }
+        });
+        FindingJson {
+            code: self.code,
+            kind: self.kind,
+            severity: self.severity,
+            policies: &self.policies,
+            witness: None,
+            message: &self.message,
+            cause: self.cause.as_deref(),
+            suggestion: self.suggestion.as_deref(),
+            spans: spans.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_suggested_only_when_it_is_near() {
+        let names = ["customer.region", "storage.location"];
+        assert_eq!(nearest("customer.regoin", names), Some("customer.region"));
+        assert_eq!(nearest("payload.size", names), None);
+    }
+}

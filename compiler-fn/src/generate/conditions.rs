@@ -1,0 +1,308 @@
+//! Code for conditions. A truth value is an i32: FALSE 0, UNKNOWN 1, TRUE 3, so that Kleene's AND and OR are
+//! the machine's own. Conditions of many atoms are cut into functions of their own, since the time that
+//! Cranelift takes grows faster than a function's size.
+
+use aecp_contract::slots::PAYLOAD;
+use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
+
+use super::{
+    helpers::{Helper, at, slot_offset},
+    lower::{Atom, Constant, Expr, Right, Shape, Test},
+    memory::Memory,
+};
+
+/// The most atoms in one function.
+const MAX_ATOMS: usize = 24;
+
+/// The most operands of one AND or OR in one function.
+const MAX_OPERANDS: usize = 16;
+
+/// The slots' address, in every function that looks at them.
+pub(super) const SLOTS: u32 = 0;
+
+/// Functions `(slots) -> truth` that conditions were cut into, and the constants that they need.
+pub(super) struct Conditions<'a> {
+    pub(super) memory: &'a mut Memory,
+    pub(super) functions: &'a mut Vec<Function>,
+    /// The index of the first of `functions` in the module.
+    pub(super) first_function: u32,
+}
+
+impl Conditions<'_> {
+    /// Code that leaves the truth of `expr`; `locals` is the number of i32 locals in use so far, which it
+    /// raises as it takes more.
+    pub(super) fn emit(&mut self, expr: &Expr, code: &mut Code, locals: &mut u32) {
+        match expr {
+            Expr::Atom(atom) => self.atom(atom, code),
+            Expr::And(operands) => self.chain(operands, true, code, locals),
+            Expr::Or(operands) => self.chain(operands, false, code, locals),
+        }
+    }
+
+    /// Operands one after the other, until one decides.
+    fn chain(&mut self, operands: &[Expr], and: bool, code: &mut Code, locals: &mut u32) {
+        if operands.len() > MAX_OPERANDS {
+            let rebuild = |part: &[Expr]| {
+                let part = part.to_vec();
+                if and { Expr::And(part) } else { Expr::Or(part) }
+            };
+            let size = operands.len().div_ceil(MAX_OPERANDS).max(MAX_OPERANDS);
+            let parts: Vec<_> = operands.chunks(size).map(rebuild).collect();
+            return self.chain(&parts, and, code, locals);
+        }
+        let result = *locals;
+        *locals += 1;
+        let (neutral, deciding) = if and { (3, 0) } else { (0, 3) };
+        code.sink().i32_const(neutral).local_set(result).block(BlockType::Empty);
+        for (i, operand) in operands.iter().enumerate() {
+            if weight(operand) > MAX_ATOMS {
+                let function = self.function(operand);
+                code.sink().local_get(SLOTS).call(function);
+            } else {
+                self.emit(operand, code, locals);
+            }
+            let mut sink = code.sink();
+            sink.local_get(result);
+            if and {
+                sink.i32_and();
+            } else {
+                sink.i32_or();
+            }
+            sink.local_set(result);
+            if i + 1 < operands.len() {
+                sink.local_get(result).i32_const(deciding).i32_eq().br_if(0);
+            }
+        }
+        code.sink().end().local_get(result);
+    }
+
+    /// Puts `expr` into a function of its own and returns its index.
+    fn function(&mut self, expr: &Expr) -> u32 {
+        let mut code = Code::default();
+        let mut locals = SLOTS + 1;
+        self.emit(expr, &mut code, &mut locals);
+        let function = code.function(SLOTS + 1, locals);
+        self.functions.push(function);
+        self.first_function + self.functions.len() as u32 - 1
+    }
+
+    fn atom(&mut self, atom: &Atom, code: &mut Code) {
+        let mut sink = code.sink();
+        for (i, (slot, tag)) in atom.known.iter().enumerate() {
+            sink.local_get(SLOTS).i32_load8_u(at(slot_offset(*slot)));
+            sink.i32_const(*tag as i32).i32_eq();
+            if i > 0 {
+                sink.i32_and();
+            }
+        }
+        if atom.known.is_empty() {
+            self.test(&atom.test, code);
+            return truth(atom.negated, code);
+        }
+        sink.if_(BlockType::Result(ValType::I32));
+        self.test(&atom.test, code);
+        truth(atom.negated, code);
+        code.sink().else_().i32_const(1).end();
+    }
+
+    /// Leaves 1 or 0. Every slot that the test looks at is known to hold its type.
+    fn test(&mut self, test: &Test, code: &mut Code) {
+        match test {
+            Test::Present(slot) => {
+                let mut sink = code.sink();
+                sink.local_get(SLOTS).i32_load8_u(at(slot_offset(*slot)));
+                sink.i32_const(0).i32_ne();
+            }
+            Test::Equal { slot, shape, right } => {
+                self.equal(*slot, *shape, right, code);
+            }
+            Test::Less { slot, shape, right, swapped } => {
+                if *swapped {
+                    self.right(right, *shape, code);
+                    load(*slot, *shape, code);
+                } else {
+                    load(*slot, *shape, code);
+                    self.right(right, *shape, code);
+                }
+                match shape {
+                    Shape::Wide => code.sink().call(Helper::WideLess as u32),
+                    _ => code.sink().i64_lt_s(),
+                };
+            }
+            Test::OneOf { slot, shape, entries } => {
+                if let [only] = entries.as_slice() {
+                    return self.equal(*slot, *shape, &Right::Constant(only.clone()), code);
+                }
+                load(*slot, *shape, code);
+                let table = self.memory.table(entries);
+                code.sink().i32_const(table as i32).i32_const(entries.len() as i32);
+                code.sink().call(search(*shape) as u32);
+            }
+            Test::Holds { list, shape, element } => {
+                self.right(element, *shape, code);
+                load(*list, Shape::Text, code); // a list is an address and a count, as text is
+                code.sink().call(search(*shape) as u32);
+            }
+            Test::ListsEqual { slot, other, shape } => lists_equal(*slot, *other, *shape, code),
+            Test::StartsWith { slot, right } => {
+                self.text_test(*slot, right, Helper::StartsWith, code);
+            }
+            Test::EndsWith { slot, right } => self.text_test(*slot, right, Helper::EndsWith, code),
+            Test::HasPart { slot, right } => self.text_test(*slot, right, Helper::HasPart, code),
+            Test::Glob { slot, pattern } => {
+                let right = Right::Constant(Constant::Text(pattern.clone()));
+                self.text_test(*slot, &right, Helper::Glob, code);
+            }
+            Test::InNetwork { slot, network, mask } => {
+                for (offset, shift) in [(0, 64), (8, 0)] {
+                    let half = |bits: u128| (bits >> shift) as u64 as i64;
+                    let mut sink = code.sink();
+                    sink.local_get(SLOTS).i64_load(at(slot_offset(*slot) + PAYLOAD + offset));
+                    sink.i64_const(half(*mask)).i64_and().i64_const(half(network.0)).i64_eq();
+                    if offset == 8 {
+                        sink.i32_and();
+                    }
+                }
+            }
+            Test::Both(first, second) => {
+                for side in [first, second] {
+                    self.test(&side.0, code);
+                    if side.1 {
+                        code.sink().i32_eqz();
+                    }
+                }
+                code.sink().i32_and();
+            }
+        }
+    }
+
+    fn equal(&mut self, slot: usize, shape: Shape, right: &Right, code: &mut Code) {
+        if shape == Shape::Wide {
+            // Half by half, since an operator takes two words, not four.
+            for half in [0, 1] {
+                load_half(slot, half, code);
+                match right {
+                    Right::Slot(other) => load_half(*other, half, code),
+                    Right::Constant(Constant::Wide(high, low)) => {
+                        let word = if half == 0 { *high } else { *low as i64 };
+                        code.sink().i64_const(word);
+                    }
+                    Right::Constant(_) => self.right(right, shape, code),
+                }
+                code.sink().i64_eq();
+            }
+            code.sink().i32_and();
+            return;
+        }
+        load(slot, shape, code);
+        self.right(right, shape, code);
+        match shape {
+            Shape::Byte => code.sink().i32_eq(),
+            Shape::Text => code.sink().call(Helper::TextEqual as u32),
+            Shape::Word | Shape::Wide => code.sink().i64_eq(),
+        };
+    }
+
+    fn text_test(&mut self, slot: usize, right: &Right, helper: Helper, code: &mut Code) {
+        load(slot, Shape::Text, code);
+        self.right(right, Shape::Text, code);
+        code.sink().call(helper as u32);
+    }
+
+    fn right(&mut self, right: &Right, shape: Shape, code: &mut Code) {
+        match right {
+            Right::Slot(slot) => load(*slot, shape, code),
+            Right::Constant(Constant::Byte(b)) => {
+                code.sink().i32_const((*b).into());
+            }
+            Right::Constant(Constant::Word(n)) => {
+                code.sink().i64_const(*n);
+            }
+            Right::Constant(Constant::Wide(high, low)) => {
+                code.sink().i64_const(*high).i64_const(*low as i64);
+            }
+            Right::Constant(Constant::Text(text)) => {
+                let address = self.memory.bytes(text);
+                code.sink().i32_const(address as i32).i32_const(text.len() as i32);
+            }
+        }
+    }
+}
+
+/// Turns 1 or 0 into TRUE or FALSE, or the other way round.
+fn truth(negated: bool, code: &mut Code) {
+    let mut sink = code.sink();
+    if negated {
+        sink.i32_eqz();
+    }
+    sink.i32_const(3).i32_mul();
+}
+
+fn search(shape: Shape) -> Helper {
+    match shape {
+        Shape::Byte => Helper::ByteIn,
+        Shape::Word => Helper::WordIn,
+        Shape::Wide => Helper::WideIn,
+        Shape::Text => Helper::TextIn,
+    }
+}
+
+/// Leaves the scalar in `slot` on the stack: one value, or two for text and 128 bits.
+fn load(slot: usize, shape: Shape, code: &mut Code) {
+    let payload = slot_offset(slot) + PAYLOAD;
+    let mut sink = code.sink();
+    sink.local_get(SLOTS);
+    match shape {
+        Shape::Byte => sink.i32_load8_u(at(payload)),
+        Shape::Word => sink.i64_load(at(payload)),
+        Shape::Wide => sink.i64_load(at(payload)).local_get(SLOTS).i64_load(at(payload + 8)),
+        Shape::Text => sink.i32_load(at(payload)).local_get(SLOTS).i32_load(at(payload + 4)),
+    };
+}
+
+fn load_half(slot: usize, half: u32, code: &mut Code) {
+    let address = slot_offset(slot) + PAYLOAD + 8 * half;
+    code.sink().local_get(SLOTS).i64_load(at(address));
+}
+
+fn lists_equal(slot: usize, other: usize, shape: Shape, code: &mut Code) {
+    let (a, b) = (slot_offset(slot) + PAYLOAD, slot_offset(other) + PAYLOAD);
+    let mut sink = code.sink();
+    sink.local_get(SLOTS).i32_load(at(a + 4)).local_get(SLOTS).i32_load(at(b + 4)).i32_eq();
+    sink.if_(BlockType::Result(ValType::I32));
+    sink.local_get(SLOTS).i32_load(at(a)).local_get(SLOTS).i32_load(at(b));
+    sink.local_get(SLOTS).i32_load(at(a + 4));
+    if shape == Shape::Text {
+        sink.call(Helper::TextsEqual as u32);
+    } else {
+        sink.i32_const(shape.size() as i32).i32_mul().call(Helper::BytesEqual as u32);
+    }
+    sink.else_().i32_const(0).end();
+}
+
+fn weight(expr: &Expr) -> usize {
+    match expr {
+        Expr::Atom(_) => 1,
+        Expr::And(operands) | Expr::Or(operands) => operands.iter().map(weight).sum(),
+    }
+}
+
+/// The body of a function whose number of locals is known only at its end.
+#[derive(Default)]
+pub(super) struct Code {
+    bytes: Vec<u8>,
+}
+
+impl Code {
+    pub(super) fn sink(&mut self) -> InstructionSink<'_> {
+        InstructionSink::new(&mut self.bytes)
+    }
+
+    /// The function with `parameters` and as many i32 locals after them as were taken.
+    pub(super) fn function(mut self, parameters: u32, locals: u32) -> Function {
+        self.sink().end();
+        let mut function = Function::new([(locals - parameters, ValType::I32)]);
+        function.raw(self.bytes);
+        function
+    }
+}

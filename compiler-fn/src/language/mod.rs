@@ -1,0 +1,5 @@
+//! The language's front end: text to syntax tree ([`parse`]) and back ([`format`]).
+
+pub mod ast;
+pub mod format;
+pub mod parse;

@@ -1,0 +1,298 @@
+//! Signs a compiled set and writes it to a store, so that two publishers cannot overwrite each other unseen.
+//!
+//! Order of writing: artifacts, then the release under a serial of its own (created, never overwritten), then
+//! the channel's pointer, on the condition that it is still the one that was read. Whatever fails before the
+//! last step leaves the channel as it was. A local folder cannot write conditionally, so a lock file keeps
+//! publishers there one after the other.
+
+use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
+
+use aecp_contract::{
+    digest::Digest,
+    dsse::Envelope,
+    layout::{self, Name},
+    refusal::Refusal,
+    release::{Artifact, ChannelPointer, Release, Statement},
+    trust::{Role, TrustRoot},
+    value::Timestamp,
+};
+use bytes::Bytes;
+use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion, path::Path,
+};
+use url::Url;
+
+use crate::compile::{COMPILER, Compiled};
+
+/// A store to publish to.
+#[derive(Debug, Clone)]
+pub struct Store {
+    objects: Arc<dyn ObjectStore>,
+    prefix: Path,
+    /// The folder of a `file://` store.
+    folder: Option<PathBuf>,
+}
+
+/// What a release is to say beyond its artifacts.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    /// The channel.
+    pub channel: Name,
+    /// Now.
+    pub issued: Timestamp,
+    /// After this no enforcer takes the release up any more.
+    pub expires: Timestamp,
+    /// After this an enforcer that still serves it denies everything.
+    pub stale: Timestamp,
+}
+
+/// A release as it was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Its serial.
+    pub serial: u64,
+    /// The digest of its envelope.
+    pub release: Digest,
+}
+
+/// Why nothing was published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The URL is of no store.
+    #[error("`{url}` is no store: {reason}; use file:///…, s3://…, gs://… or az://…")]
+    Url {
+        /// As it was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store does not answer as it should.
+    #[error("the store failed while {doing}: {error}")]
+    Store {
+        /// What was being done.
+        doing: String,
+        /// The store's own error.
+        error: object_store::Error,
+    },
+    /// The local folder cannot be made or locked.
+    #[error("the folder `{folder}` cannot be written: {error}")]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// The system's reason.
+        error: std::io::Error,
+    },
+    /// The keys may not sign releases, or too few of them signed.
+    #[error("no enforcer with this trust root would accept the release: {0}")]
+    NotTrusted(Refusal),
+    /// What the channel holds now cannot be trusted, so its serial cannot be continued.
+    #[error("the channel's newest release cannot be trusted ({0}); repair the store before publishing")]
+    Damaged(Refusal),
+    /// Another publisher was faster.
+    #[error("release {serial} was published by somebody else meanwhile; look at it and publish again")]
+    Conflict {
+        /// The serial that the channel points at now.
+        serial: u64,
+    },
+}
+
+/// Reads an Ed25519 private key from PKCS#8 PEM.
+///
+/// # Errors
+/// What is wrong with the text; never the text itself.
+pub fn read_signing_key(pem: &str) -> Result<SigningKey, String> {
+    SigningKey::from_pkcs8_pem(pem)
+        .map_err(|_| "not an Ed25519 private key in PKCS#8 PEM (make one with `aecp keygen`)".to_owned())
+}
+
+impl Store {
+    /// Opens a store by its URL, with the clouds' usual environment variables for credentials.
+    ///
+    /// # Errors
+    /// [`PublishError::Url`].
+    pub fn open(url: &str) -> Result<Self, PublishError> {
+        let wrong = |reason: String| PublishError::Url { url: url.to_owned(), reason };
+        let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+        let folder = match parsed.scheme() {
+            "file" => {
+                Some(parsed.to_file_path().map_err(|()| wrong("not an absolute path".to_owned()))?)
+            }
+            _ => None,
+        };
+        // Each back end takes its own variables (AWS_…, GOOGLE_…, AZURE_…) and passes over the rest.
+        let options = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
+        let (objects, prefix) = object_store::parse_url_opts(&parsed, options)
+            .map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { objects: objects.into(), prefix, folder })
+    }
+
+    fn path(&self, key: &str) -> Path {
+        key.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<(Bytes, UpdateVersion)>, PublishError> {
+        let failed = |error| PublishError::Store { doing: format!("reading `{key}`"), error };
+        match self.objects.get(&self.path(key)).await {
+            Ok(object) => {
+                let version = UpdateVersion {
+                    e_tag: object.meta.e_tag.clone(),
+                    version: object.meta.version.clone(),
+                };
+                Ok(Some((object.bytes().await.map_err(failed)?, version)))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Writes an object that must not be there yet; `false` if it is.
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<bool, PublishError> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.objects.put_opts(&self.path(key), bytes.into(), options).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(PublishError::Store { doing: format!("writing `{key}`"), error }),
+        }
+    }
+
+    /// Writes a blob under its digest. One that is there already is kept if it is sound, else mended.
+    async fn put_blob(&self, bytes: &[u8]) -> Result<(), PublishError> {
+        let key = layout::blob(Digest::of(bytes));
+        let body = Bytes::copy_from_slice(bytes);
+        if self.create(&key, body.clone()).await? {
+            return Ok(());
+        }
+        let sound = self.get(&key).await?.is_some_and(|(there, _)| there == body);
+        if !sound {
+            let written = self.objects.put(&self.path(&key), body.into()).await;
+            written.map_err(|error| PublishError::Store { doing: format!("mending `{key}`"), error })?;
+        }
+        Ok(())
+    }
+
+    /// Moves the channel's pointer from the version that was read; `false` if it has moved meanwhile.
+    async fn move_pointer(
+        &self,
+        pointer: &ChannelPointer,
+        from: Option<UpdateVersion>,
+    ) -> Result<bool, PublishError> {
+        let key = layout::channel(&pointer.channel);
+        let mode = match (from, &self.folder) {
+            (None, _) => PutMode::Create,
+            // The lock keeps other publishers out, so a folder needs no condition (and could not keep it).
+            (Some(_), Some(_)) => PutMode::Overwrite,
+            (Some(version), None) => PutMode::Update(version),
+        };
+        let options = PutOptions { mode, ..PutOptions::default() };
+        match self.objects.put_opts(&self.path(&key), pointer.to_json().into(), options).await {
+            Ok(_) => Ok(true),
+            Err(
+                object_store::Error::Precondition { .. } | object_store::Error::AlreadyExists { .. },
+            ) => Ok(false),
+            Err(error) => Err(PublishError::Store { doing: format!("writing `{key}`"), error }),
+        }
+    }
+
+    /// Keeps other publishers out of a local folder until the file is dropped, also by a crash.
+    async fn lock(&self) -> Result<Option<File>, PublishError> {
+        let Some(folder) = self.folder.clone() else { return Ok(None) };
+        let lock = move || {
+            let failed = |error| PublishError::Folder { folder: folder.clone(), error };
+            std::fs::create_dir_all(&folder).map_err(failed)?;
+            let file = File::create(folder.join(".publish.lock")).map_err(failed)?;
+            file.lock().map_err(failed)?;
+            Ok(Some(file))
+        };
+        tokio::task::spawn_blocking(lock).await.unwrap_or_else(|error| {
+            Err(PublishError::Folder {
+                folder: self.folder.clone().unwrap_or_default(),
+                error: std::io::Error::other(error),
+            })
+        })
+    }
+
+    /// Signs `compiled` with `keys` and makes it the channel's newest release.
+    ///
+    /// `root` is the trust root and its file's bytes, which are written to the store if they are not there.
+    ///
+    /// # Errors
+    /// [`PublishError`]; the channel is then as it was.
+    pub async fn publish(
+        &self,
+        compiled: &Compiled,
+        publication: &Publication,
+        keys: &[&SigningKey],
+        (root, root_json): (&TrustRoot, &[u8]),
+    ) -> Result<Published, PublishError> {
+        // A probe, so that a wrong key is told before anything is written.
+        let probe = Envelope::sign("probe", b"", keys);
+        root.verify(Role::Judicial, "probe", &probe).map_err(PublishError::NotTrusted)?;
+        let _lock = self.lock().await?;
+        let channel = &publication.channel;
+        let newest = self.newest(channel, root).await?;
+        self.create(&layout::root(root.version()), Bytes::copy_from_slice(root_json)).await?;
+        let mut artifacts = BTreeMap::new();
+        for (name, bytes) in compiled.artifacts() {
+            self.put_blob(&bytes).await?;
+            artifacts.insert(name, Artifact::of(&bytes));
+        }
+        let (before, version) = newest.map_or((0, None), |(serial, version)| (serial, Some(version)));
+        let mut serial = before + 1;
+        let release = loop {
+            let release = Release {
+                channel: channel.clone(),
+                serial,
+                issued: publication.issued,
+                expires: publication.expires,
+                stale: publication.stale,
+                source: compiled.manifest.source,
+                compiler: COMPILER.to_owned(),
+            };
+            let envelope = Statement::new(&artifacts, release).sign(keys).to_json();
+            let digest = Digest::of(&envelope);
+            if self.create(&layout::release(channel, serial), envelope.into()).await? {
+                break digest;
+            }
+            // The serial is taken: by a publisher that was faster, or by one that died before it moved the
+            // pointer. The first is a conflict; the second's serial is passed over.
+            if let Some((now, _)) = self.newest(channel, root).await?
+                && now > before
+            {
+                return Err(PublishError::Conflict { serial: now });
+            }
+            serial += 1;
+        };
+        let pointer = ChannelPointer { channel: channel.clone(), serial, release };
+        if !self.move_pointer(&pointer, version).await? {
+            let now = self.newest(channel, root).await?.map_or(0, |(serial, _)| serial);
+            return Err(PublishError::Conflict { serial: now });
+        }
+        Ok(Published { serial, release })
+    }
+
+    /// The channel's newest serial, after checking that it is a signed release's own, and the version of the
+    /// pointer that says so.
+    async fn newest(
+        &self,
+        channel: &Name,
+        root: &TrustRoot,
+    ) -> Result<Option<(u64, UpdateVersion)>, PublishError> {
+        let Some((bytes, version)) = self.get(&layout::channel(channel)).await? else {
+            return Ok(None);
+        };
+        let damaged = PublishError::Damaged;
+        let pointer = ChannelPointer::from_json(&bytes, channel).map_err(damaged)?;
+        let key = layout::release(channel, pointer.serial);
+        let gone = |detail: String| {
+            PublishError::Damaged(Refusal::new(aecp_contract::refusal::Code::NotFound, detail))
+        };
+        let (envelope, _) =
+            self.get(&key).await?.ok_or_else(|| gone(format!("`{key}` is not there")))?;
+        let statement = Statement::verify(&envelope, root, channel).map_err(damaged)?;
+        if Digest::of(&envelope) != pointer.release || statement.release().serial != pointer.serial {
+            return Err(gone(format!("`{key}` is not what the pointer names")));
+        }
+        Ok(Some((pointer.serial, version)))
+    }
+}

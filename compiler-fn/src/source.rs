@@ -1,0 +1,219 @@
+//! Source files: where they come from, their order, their digest, and places in them.
+
+use std::{fmt::Write as _, fs, io, path::Path};
+
+use aecp_contract::digest::Digest;
+
+/// The ending of source files.
+pub const EXTENSION: &str = "aecp";
+
+/// The most bytes that one source file may have.
+pub const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// The most files that one set may have.
+pub const MAX_FILES: usize = 10_000;
+
+/// One source file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The path relative to the set's folder, with `/` between its parts.
+    pub path: String,
+    /// The text.
+    pub text: String,
+}
+
+/// The source files of one policy set, in byte order of their paths.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sources(Vec<Source>);
+
+/// Where something stands in the sources: bytes `start..end` of file number `file`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span {
+    /// Index into [`Sources::files`].
+    pub file: u32,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// From the start of `self` to the end of `other`, which stand in one file.
+    #[must_use]
+    pub fn to(self, other: Self) -> Self {
+        Self { end: other.end, ..self }
+    }
+}
+
+/// A line and column, both from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// Why the sources could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The folder or a file in it cannot be read.
+    #[error("cannot read `{path}`: {error}")]
+    Read {
+        /// Which.
+        path: String,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// A file is not UTF-8.
+    #[error("`{path}` is not UTF-8: byte {at} starts no character; save the file as UTF-8")]
+    NotUtf8 {
+        /// Which file.
+        path: String,
+        /// Offset of the first wrong byte.
+        at: usize,
+    },
+    /// A file or the folder is beyond its limit.
+    #[error("{0}")]
+    TooLarge(String),
+    /// There is nothing to compile.
+    #[error("`{0}` holds no `.aecp` file; a policy set is a folder of `.aecp` files")]
+    Empty(String),
+}
+
+impl Sources {
+    /// The given files, put into the set's order.
+    #[must_use]
+    pub fn new(mut files: Vec<Source>) -> Self {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Self(files)
+    }
+
+    /// Reads every `.aecp` file below `folder`, or the one file that `folder` is. Links are followed for
+    /// files but not for folders, and hidden folders are passed over.
+    ///
+    /// # Errors
+    /// [`SourceError`], naming the file.
+    pub fn read(folder: &Path) -> Result<Self, SourceError> {
+        let mut files = Vec::new();
+        if folder.is_file() {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            files.push(read_file(folder, name)?);
+        } else {
+            read_folder(folder, "", &mut files)?;
+        }
+        if files.is_empty() {
+            return Err(SourceError::Empty(folder.display().to_string()));
+        }
+        Ok(Self::new(files))
+    }
+
+    /// The files in order.
+    #[must_use]
+    pub fn files(&self) -> &[Source] {
+        &self.0
+    }
+
+    /// SHA-256 over one line per file, `<sha256 of its bytes>  <path>\n`: what `sha256sum` prints, in order.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut lines = String::new();
+        for file in &self.0 {
+            // Writing to a String does not fail.
+            let _ = writeln!(lines, "{}  {}", Digest::of(file.text.as_bytes()), file.path);
+        }
+        Digest::of(lines.as_bytes())
+    }
+
+    /// The text at `span`; empty if there is none.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &str {
+        self.0
+            .get(span.file as usize)
+            .and_then(|file| file.text.get(span.start as usize..span.end as usize))
+            .unwrap_or_default()
+    }
+
+    /// The line and column of a byte of a file.
+    #[must_use]
+    pub fn position(&self, file: u32, byte: u32) -> Position {
+        let text = self.0.get(file as usize).map_or("", |file| file.text.as_str());
+        let before = text.get(..byte as usize).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Position {
+            line: before.bytes().filter(|b| *b == b'\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
+fn read_folder(folder: &Path, prefix: &str, files: &mut Vec<Source>) -> Result<(), SourceError> {
+    let failed = |path: &Path, error| SourceError::Read { path: path.display().to_string(), error };
+    for entry in fs::read_dir(folder).map_err(|error| failed(folder, error))? {
+        let entry = entry.map_err(|error| failed(folder, error))?;
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let relative = format!("{prefix}{name}");
+        let kind = entry.file_type().map_err(|error| failed(&path, error))?;
+        if kind.is_dir() {
+            if !name.starts_with('.') {
+                read_folder(&path, &format!("{relative}/"), files)?;
+            }
+        } else if path.extension().is_some_and(|ending| ending == EXTENSION) {
+            if files.len() == MAX_FILES {
+                let detail = format!("`{}` holds more than {MAX_FILES} files", folder.display());
+                return Err(SourceError::TooLarge(detail));
+            }
+            files.push(read_file(&path, relative)?);
+        }
+    }
+    Ok(())
+}
+
+fn read_file(path: &Path, relative: String) -> Result<Source, SourceError> {
+    let shown = || path.display().to_string();
+    let failed = |error| SourceError::Read { path: shown(), error };
+    if fs::metadata(path).map_err(failed)?.len() > MAX_FILE_BYTES {
+        let detail = format!("`{}` is larger than {MAX_FILE_BYTES} bytes; split it", shown());
+        return Err(SourceError::TooLarge(detail));
+    }
+    let bytes = fs::read(path).map_err(failed)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| SourceError::NotUtf8 { path: shown(), at: error.utf8_error().valid_up_to() })?;
+    // An editor's byte order mark is no part of the text.
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    Ok(Source { path: relative, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_in_byte_order_of_their_paths_and_hashed_as_sha256sum_would() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("b")).unwrap();
+        for (path, text) in [("z.aecp", "Z"), ("b/a.aecp", "A"), ("B.aecp", "B"), ("x.txt", "no")] {
+            fs::write(folder.path().join(path), text).unwrap();
+        }
+        let sources = Sources::read(folder.path()).unwrap();
+        let paths: Vec<_> = sources.files().iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["B.aecp", "b/a.aecp", "z.aecp"]);
+        let lines = format!(
+            "{}  B.aecp\n{}  b/a.aecp\n{}  z.aecp\n",
+            Digest::of(b"B"),
+            Digest::of(b"A"),
+            Digest::of(b"Z")
+        );
+        assert_eq!(sources.digest(), Digest::of(lines.as_bytes()));
+    }
+
+    #[test]
+    fn what_is_no_set_is_said_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(Sources::read(folder.path()), Err(SourceError::Empty(_))));
+        fs::write(folder.path().join("a.aecp"), b"ab\xff").unwrap();
+        let error = Sources::read(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("a.aecp` is not UTF-8: byte 2"), "{error}");
+    }
+}
