@@ -1,1 +1,76 @@
-fn main() {}
+//! `aecp`: the one command for authors, operators and auditors. Nothing here compiles or decides; each command
+//! calls the compiler or the enforcer and shows what they say.
+
+mod commands;
+mod diagnostics;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Policies in plain words, compiled to signed WebAssembly, enforced beside the workload.
+///
+/// Exit codes: 0 all is well; 1 the policies, tests or release are not; 2 the command could not be carried out.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(commands::check::Arguments),
+    Fmt(commands::fmt::Arguments),
+    Test(commands::test::Arguments),
+    Compile(commands::compile::Arguments),
+    Keygen(commands::keygen::Arguments),
+    Publish(commands::publish::Arguments),
+    Decide(commands::decide::Arguments),
+    Verify(commands::verify::Arguments),
+    Bench(commands::bench::Arguments),
+    Dev(commands::dev::Arguments),
+}
+
+/// What a command came to, where it could be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// All is well.
+    Good,
+    /// The policies, tests or release are not in order; the command has said how.
+    Bad,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Check(arguments) => commands::check::run(&arguments),
+        Command::Fmt(arguments) => commands::fmt::run(&arguments),
+        Command::Test(arguments) => commands::test::run(&arguments),
+        Command::Compile(arguments) => commands::compile::run(&arguments),
+        Command::Keygen(arguments) => commands::keygen::run(&arguments),
+        Command::Publish(arguments) => commands::publish::run(&arguments),
+        Command::Decide(arguments) => commands::decide::run(&arguments),
+        Command::Verify(arguments) => commands::verify::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Dev(arguments) => commands::dev::run(&arguments),
+    };
+    match result {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Bad) => ExitCode::from(1),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::error(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A reader such as `head` that has seen enough is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,132 @@
+//! `aecp decide`: decisions for a file of requests, one line in, one line out.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader, BufWriter, Read, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use aecp_contract::{layout::Name, trust::TrustRoot};
+use aecp_enforcer::{Decided, Engine, PolicyPre, Reason, ReleaseSource, Store, now};
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{SetArgument, read};
+use crate::{Outcome, terminal::progress};
+
+/// The most bytes that one request may have.
+const MAX_REQUEST_BYTES: usize = 1 << 20;
+
+/// Decide requests, one JSON object a line, as an enforcer would
+///
+/// Nested objects and dotted keys are the same attribute. Each answer is one line, in the order of the
+/// requests; a line that is no request is answered with DENY and its reason.
+///
+/// Example: aecp decide --set policies/gdpr_residency --requests requests.jsonl
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    /// Compile this policy set
+    #[arg(long, value_name = "SET", conflicts_with_all = ["store", "channel", "root"])]
+    set: Option<PathBuf>,
+    #[command(flatten)]
+    release: ReleaseArguments,
+    /// The requests; `-` for standard input
+    #[arg(long, value_name = "FILE.jsonl")]
+    requests: PathBuf,
+}
+
+/// A signed release in a store.
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseArguments {
+    /// The store that has the release
+    #[arg(long, value_name = "URL", required_unless_present = "set", requires_all = ["channel", "root"])]
+    store: Option<String>,
+    /// The channel whose newest release is taken
+    #[arg(long)]
+    channel: Option<Name>,
+    /// The trust root to believe
+    #[arg(long, value_name = "FILE")]
+    root: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let Some(set) = policy_set(arguments)? else { return Ok(Outcome::Bad) };
+    let mut requests = open(&arguments.requests)?;
+    let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    let mut line = Vec::new();
+    while next_line(&mut requests, &mut line)? {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let decided = if line.len() > MAX_REQUEST_BYTES {
+            Decided::denied(Reason::RequestTooLarge)
+        } else {
+            set.decide_json(&line)
+        };
+        serde_json::to_writer(&mut out, &decided).map_err(std::io::Error::from)?;
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(Outcome::Good)
+}
+
+fn policy_set(arguments: &Arguments) -> anyhow::Result<Option<Arc<PolicyPre>>> {
+    let engine = Engine::new()?;
+    if let Some(set) = &arguments.set {
+        let sources = SetArgument { set: set.clone() }.sources()?;
+        let Some(compiled) = super::compile(&sources)? else { return Ok(None) };
+        return Ok(Some(Arc::new(PolicyPre::new(&engine, &compiled.core, compiled.manifest)?)));
+    }
+    let ReleaseArguments { store: Some(store), channel: Some(channel), root: Some(root) } =
+        &arguments.release
+    else {
+        anyhow::bail!("give --set, or --store with --channel and --root");
+    };
+    let root = pinned_root(root)?;
+    let source = ReleaseSource::new(Store::open(store)?, channel.clone());
+    progress("fetching the release …");
+    let release = super::block_on(async {
+        source.fetch_latest(&root, now()).await.context("the release is refused")
+    })?;
+    Ok(Some(Arc::new(release.compile(&engine).context("the release is refused")?)))
+}
+
+/// Reads the trust root that the user believes.
+pub(crate) fn pinned_root(path: &Path) -> anyhow::Result<TrustRoot> {
+    TrustRoot::pinned(&read(path)?)
+        .with_context(|| format!("`{}` is no trust root", path.display()))
+}
+
+pub(crate) type Requests = BufReader<Box<dyn Read>>;
+
+/// Opens a file of requests, or standard input.
+pub(crate) fn open(path: &Path) -> anyhow::Result<Requests> {
+    let input: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?)
+    };
+    Ok(BufReader::with_capacity(1 << 16, input))
+}
+
+/// Reads the next line without its end; `false` at the end of the input. Of a line longer than a request may
+/// be, only so much is kept that it shows.
+pub(crate) fn next_line(requests: &mut Requests, line: &mut Vec<u8>) -> anyhow::Result<bool> {
+    line.clear();
+    let limit = MAX_REQUEST_BYTES as u64 + 2;
+    let mut read = requests.by_ref().take(limit).read_until(b'\n', line)?;
+    if read == 0 {
+        return Ok(false);
+    }
+    let mut rest = Vec::new();
+    while read as u64 == limit && line.last() != Some(&b'\n') && rest.last() != Some(&b'\n') {
+        rest.clear();
+        read = requests.by_ref().take(limit).read_until(b'\n', &mut rest)?;
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    }
+    Ok(true)
+}

@@ -1,0 +1,96 @@
+//! `aecp verify`: whether a store's newest release would be believed, and what is in it.
+
+use std::path::PathBuf;
+
+use aecp_contract::{layout::Name, manifest::Manifest, release::MANIFEST};
+use aecp_enforcer::{Engine, ReleaseSource, Store, now};
+
+use super::{Format, decide::pinned_root};
+use crate::{
+    Outcome,
+    terminal::{BAD, GOOD, PLAIN},
+};
+
+/// Verify the newest release of a channel as an enforcer would, down to the last byte
+///
+/// Checks the trust root and its successors, the channel pointer, the signatures, serial and expiry, the size
+/// and digest of every artifact, and that the module loads.
+///
+/// Example: aecp verify --store s3://bucket --channel prod --root keys/root.json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    /// The store
+    #[arg(long, value_name = "URL")]
+    store: String,
+    /// The channel
+    #[arg(long)]
+    channel: Name,
+    /// The trust root to believe
+    #[arg(long, value_name = "FILE")]
+    root: PathBuf,
+    /// For people or for machines
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let root = pinned_root(&arguments.root)?;
+    let source = ReleaseSource::new(Store::open(&arguments.store)?, arguments.channel.clone());
+    let engine = Engine::new()?;
+    let verified = super::block_on(async {
+        let release = match source.fetch_latest(&root, now()).await {
+            Ok(release) => release,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        Ok(release.compile(&engine).map(|_| release))
+    })?;
+    let release = match verified {
+        Ok(release) => release,
+        Err(refusal) => {
+            match arguments.format {
+                Format::Text => anstream::println!("{BAD}refused{PLAIN} {refusal}"),
+                Format::Json => println!(
+                    "{}",
+                    serde_json::json!({
+                        "verified": false, "code": refusal.code.as_str(), "detail": refusal.detail,
+                    })
+                ),
+            }
+            return Ok(Outcome::Bad);
+        }
+    };
+    let manifest: Manifest = serde_json::from_slice(release.artifact(MANIFEST)?)?;
+    let about = release.statement.release();
+    match arguments.format {
+        Format::Json => println!(
+            "{}",
+            serde_json::json!({
+                "verified": true,
+                "release": about,
+                "digest": release.pointer.release,
+                "policies": manifest.policies.len(),
+                "tests": manifest.tests,
+            })
+        ),
+        Format::Text => {
+            anstream::println!(
+                "{GOOD}verified{PLAIN} release {} of channel {}",
+                about.serial,
+                about.channel
+            );
+            println!("  digest    {}", release.pointer.release);
+            println!("  issued    {}", about.issued);
+            println!("  expires   {}", about.expires);
+            println!("  stale     {}", about.stale);
+            println!("  compiler  {}", about.compiler);
+            println!("  sources   {}", about.source);
+            println!("  policies  {}", manifest.policies.len());
+            println!("  tests     {} passed", manifest.tests.passed);
+            for (name, artifact) in release.statement.artifacts() {
+                println!("  artifact  {name} {} bytes, {}", artifact.size, artifact.digest);
+            }
+        }
+    }
+    Ok(Outcome::Good)
+}

@@ -1,0 +1,337 @@
+//! From what the grammar recognised to the syntax tree.
+//!
+//! A function here returns `None` when a literal has no value; it has reported that then. `?` on a part that
+//! the grammar guarantees does the same without a report and never happens.
+
+use std::ops::Range;
+
+use aecp_contract::{
+    manifest::{AuditLevel, Enforcement},
+    value::Type,
+};
+use pest::iterators::{Pair, Pairs};
+
+use super::grammar::Rule;
+use crate::{
+    findings::Finding,
+    language::ast::{
+        Declaration, Expect, Field, Given, Invariant, Literal, MaskMethod, Name, Path, Point, Policy,
+        Schema, Scope, Spanned, Statement, Test,
+    },
+    source::Span,
+};
+
+/// A piece that the grammar recognised.
+pub(super) type Node<'t> = Pair<'t, Rule>;
+
+/// Builds the tree of one piece of a file.
+#[derive(Debug)]
+pub(super) struct Builder {
+    /// The number of the file.
+    pub(super) file: u32,
+    /// Where the piece starts in it.
+    pub(super) base: u32,
+    /// The policy that the piece is of.
+    pub(super) policy: Option<String>,
+    /// What was wrong with literals.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// The parts of a node, keywords and punctuation among them.
+pub(super) trait Parts<'t> {
+    /// The next part that is a `rule`, passing over others.
+    fn next_of(&mut self, rule: Rule) -> Option<Node<'t>>;
+}
+
+impl<'t> Parts<'t> for Pairs<'t, Rule> {
+    fn next_of(&mut self, rule: Rule) -> Option<Node<'t>> {
+        self.find(|node| node.as_rule() == rule)
+    }
+}
+
+impl Builder {
+    /// Where a node stands in the file.
+    pub(super) fn span(&self, node: &Node<'_>) -> Span {
+        let Range { start, end } = node.as_span().start()..node.as_span().end();
+        Span { file: self.file, start: self.base + start as u32, end: self.base + end as u32 }
+    }
+
+    /// A name or path as it is written.
+    pub(super) fn word(&self, node: &Node<'_>) -> Spanned<String> {
+        Spanned::new(node.as_str().to_owned(), self.span(node))
+    }
+
+    pub(super) fn report(&mut self, finding: Finding) {
+        self.findings.push(match &self.policy {
+            Some(policy) => finding.about(policy),
+            None => finding,
+        });
+    }
+
+    /// A statement with all its parts that have a value; `None` if nothing can be kept of it.
+    pub(super) fn statement(&mut self, node: Node<'_>) -> Option<Spanned<Statement>> {
+        let span = self.span(&node);
+        let statement = match node.as_rule() {
+            Rule::schema => Statement::Schema(self.schema(node)),
+            Rule::policy => Statement::Policy(self.policy(node)?),
+            Rule::test => Statement::Test(self.test(node, span)?),
+            Rule::invariant => Statement::Invariant(self.invariant(node)?),
+            _ => return None,
+        };
+        Some(Spanned::new(statement, span))
+    }
+
+    // ---- SCHEMA
+
+    fn schema(&mut self, node: Node<'_>) -> Schema {
+        let mut schema = Schema { strict: false, declarations: Vec::new() };
+        for part in node.into_inner() {
+            match part.as_rule() {
+                Rule::schema_head => schema.strict = is_strict(part),
+                Rule::declaration => schema.declarations.extend(self.declaration(part)),
+                _ => {}
+            }
+        }
+        schema
+    }
+
+    pub(super) fn declaration(&mut self, node: Node<'_>) -> Option<Declaration> {
+        let mut parts = node.into_inner();
+        let path = self.word(&parts.next_of(Rule::path)?);
+        let ty = parts.next_of(Rule::type_name)?;
+        let span = self.span(&ty);
+        let inner = ty.into_inner().next()?;
+        let ty = if inner.as_rule() == Rule::list_type {
+            let element = inner.into_inner().next_of(Rule::element_type)?;
+            Type::List(Box::new(self.element_type(element)?))
+        } else {
+            self.element_type(inner)?
+        };
+        Some(Declaration { path, ty: Spanned::new(ty, span) })
+    }
+
+    fn element_type(&mut self, node: Node<'_>) -> Option<Type> {
+        let inner = node.into_inner().next()?;
+        if inner.as_rule() == Rule::enum_type {
+            let texts = inner.into_inner().filter(|part| part.as_rule() == Rule::text);
+            let members: Option<Vec<_>> = texts.map(|text| Some(self.text(text)?.node)).collect();
+            return members.map(Type::Enum);
+        }
+        Some(match inner.as_str() {
+            "STRING" => Type::String,
+            "INT" => Type::Int,
+            "DECIMAL" => Type::Decimal,
+            "BOOL" => Type::Bool,
+            "TIMESTAMP" => Type::Timestamp,
+            "DURATION" => Type::Duration,
+            "IP" => Type::Ip,
+            _ => return None,
+        })
+    }
+
+    // ---- POLICY
+
+    fn policy(&mut self, node: Node<'_>) -> Option<Policy> {
+        let mut parts = node.into_inner();
+        let name = self.head_name(parts.next_of(Rule::policy_head)?)?;
+        self.policy = Some(name.node.clone());
+        let mut policy = Policy { name, fields: Vec::new(), incomplete: false };
+        for part in parts.filter(|part| part.as_rule() == Rule::field) {
+            match self.field(part) {
+                Some(field) => policy.fields.push(field),
+                None => policy.incomplete = true,
+            }
+        }
+        self.policy = None;
+        Some(policy)
+    }
+
+    /// The name in `POLICY name {` and its like.
+    pub(super) fn head_name(&mut self, node: Node<'_>) -> Option<Name> {
+        Some(self.word(&node.into_inner().next_of(Rule::name)?))
+    }
+
+    pub(super) fn field(&mut self, node: Node<'_>) -> Option<Spanned<Field>> {
+        let span = self.span(&node);
+        let inner = node.into_inner().next()?;
+        let rule = inner.as_rule();
+        let mut parts = inner.into_inner();
+        let field = match rule {
+            Rule::description => Field::Description(self.text(parts.next_of(Rule::text)?)?),
+            Rule::version => Field::Version(self.integer(parts.next_of(Rule::integer)?)?),
+            Rule::author => Field::Author(self.text(parts.next_of(Rule::text)?)?),
+            Rule::justification => Field::Justification(self.text(parts.next_of(Rule::text)?)?),
+            Rule::compliance => {
+                let texts = parts.filter(|part| part.as_rule() == Rule::text);
+                Field::Compliance(texts.map(|text| self.text(text)).collect::<Option<_>>()?)
+            }
+            Rule::scope => {
+                let name = self.word(&parts.next_of(Rule::name)?);
+                let condition = match parts.next_of(Rule::condition) {
+                    Some(condition) => Some(self.condition(condition)?),
+                    None => None,
+                };
+                Field::Scope(Scope { resource: (name.node != "requests").then_some(name), condition })
+            }
+            Rule::constraint => Field::Constraint(self.condition(parts.next_of(Rule::condition)?)?),
+            Rule::filter => Field::Filter(self.condition(parts.next_of(Rule::condition)?)?),
+            Rule::enforcement => {
+                let word = parts.next_of(Rule::enforcement_word)?;
+                let enforcement = match word.as_str() {
+                    "BLOCKING" => Enforcement::Blocking,
+                    "ADVISORY" => Enforcement::Advisory,
+                    _ => Enforcement::AuditOnly,
+                };
+                Field::Enforcement(Spanned::new(enforcement, self.span(&word)))
+            }
+            Rule::audit => {
+                let word = parts.next_of(Rule::audit_word)?;
+                let level = match word.as_str() {
+                    "REQUIRED" => AuditLevel::Required,
+                    "OPTIONAL" => AuditLevel::Optional,
+                    _ => AuditLevel::None,
+                };
+                Field::Audit(Spanned::new(level, self.span(&word)))
+            }
+            Rule::exception => Field::Exception,
+            Rule::at => {
+                let words = parts.filter(|part| part.as_rule() == Rule::point);
+                Field::At(words.map(|word| Spanned::new(point(word.as_str()), self.span(&word))).collect())
+            }
+            Rule::effective => self.effective(parts)?,
+            Rule::mask => {
+                let path = self.word(&parts.next_of(Rule::path)?);
+                Field::Mask { path, method: self.method(parts.next_of(Rule::method)?)? }
+            }
+            Rule::redact => {
+                let path = self.word(&parts.next_of(Rule::path)?);
+                Field::Mask { path, method: MaskMethod::Redact }
+            }
+            Rule::hash => {
+                let path = self.word(&parts.next_of(Rule::path)?);
+                Field::Mask { path, method: MaskMethod::Hash }
+            }
+            Rule::limit => Field::Limit {
+                count: self.integer(parts.next_of(Rule::integer)?)?,
+                per: self.duration(parts.next_of(Rule::duration)?)?,
+                by: self.word(&parts.next_of(Rule::path)?),
+            },
+            _ => return None,
+        };
+        Some(Spanned::new(field, span))
+    }
+
+    fn effective(&mut self, parts: Pairs<'_, Rule>) -> Option<Field> {
+        let (mut from, mut until) = (None, None);
+        for part in parts {
+            match part.as_rule() {
+                Rule::from => from = Some(self.text(part.into_inner().next_of(Rule::text)?)?),
+                Rule::until => until = Some(self.text(part.into_inner().next_of(Rule::text)?)?),
+                _ => {}
+            }
+        }
+        Some(Field::Effective { from, until })
+    }
+
+    fn method(&mut self, node: Node<'_>) -> Option<MaskMethod> {
+        let inner = node.into_inner().next()?;
+        Some(match inner.as_rule() {
+            Rule::redact_kw => MaskMethod::Redact,
+            Rule::hash_kw => MaskMethod::Hash,
+            _ => {
+                let count = self.integer(inner.into_inner().next_of(Rule::integer)?)?;
+                match u32::try_from(count.node) {
+                    Ok(count) => MaskMethod::Last(count),
+                    Err(_) => {
+                        let message = format!("`{}` is no number of characters", count.node);
+                        let cause = format!("LAST takes a number between 0 and {}", u32::MAX);
+                        return self.refuse(count.span, message, cause);
+                    }
+                }
+            }
+        })
+    }
+
+    // ---- TEST and INVARIANT
+
+    pub(super) fn given_entry(&mut self, node: Node<'_>) -> Option<Given> {
+        let mut parts = node.into_inner();
+        let path = self.word(&parts.next_of(Rule::path)?);
+        let value = parts.next_of(Rule::given_value)?;
+        let span = self.span(&value);
+        let inner = value.into_inner().next()?;
+        let value = if inner.as_rule() == Rule::literal {
+            self.literal(inner)?
+        } else {
+            let entries = inner.into_inner().filter(|part| part.as_rule() == Rule::literal);
+            let entries: Option<Vec<_>> = entries.map(|entry| self.literal(entry)).collect();
+            Spanned::new(Literal::List(entries?), span)
+        };
+        Some(Given { path, value })
+    }
+
+    pub(super) fn outcome(&mut self, node: Node<'_>) -> Option<Spanned<Expect>> {
+        let span = self.span(&node);
+        let inner = node.into_inner().next()?;
+        let denies = inner.as_rule() == Rule::deny;
+        let names = inner.into_inner().next_of(Rule::names).map(|names| {
+            let names = names.into_inner().filter(|part| part.as_rule() == Rule::name);
+            names.map(|name| self.word(&name)).collect()
+        });
+        let expect = match (denies, names) {
+            (true, names) => Expect::Deny(names.unwrap_or_default()),
+            (false, Some(names)) => Expect::AllowWithAdvisory(names),
+            (false, None) => Expect::Allow,
+        };
+        Some(Spanned::new(expect, span))
+    }
+
+    fn test(&mut self, node: Node<'_>, span: Span) -> Option<Test> {
+        let mut parts = node.into_inner();
+        let name = self.text(parts.next_of(Rule::test_head)?.into_inner().next_of(Rule::text)?)?;
+        let mut draft = super::test_parts::Draft::default();
+        for part in parts {
+            let place = self.span(&part);
+            match part.as_rule() {
+                Rule::given => {
+                    let mut entries = part.into_inner();
+                    let head = entries.next_of(Rule::given_head).map_or(place, |head| self.span(&head));
+                    let entries = entries.filter(|part| part.as_rule() == Rule::given_entry);
+                    let entries = entries.filter_map(|entry| self.given_entry(entry)).collect();
+                    draft.given(head, entries, &mut self.findings);
+                }
+                Rule::expect => {
+                    let outcome = self.outcome(part.into_inner().next_of(Rule::outcome)?)?;
+                    draft.expect(place, Some(outcome), &mut self.findings);
+                }
+                _ => {}
+            }
+        }
+        draft.finish(name, span, &mut self.findings)
+    }
+
+    fn invariant(&mut self, node: Node<'_>) -> Option<Invariant> {
+        let mut parts = node.into_inner();
+        let name = self.head_name(parts.next_of(Rule::invariant_head)?)?;
+        Some(Invariant { name, never_allow: self.condition(parts.next_of(Rule::condition)?)? })
+    }
+}
+
+/// Whether a SCHEMA's head says STRICT.
+pub(super) fn is_strict(head: Node<'_>) -> bool {
+    head.into_inner().next_of(Rule::strict_kw).is_some()
+}
+
+fn point(word: &str) -> Point {
+    match word {
+        "INGRESS" => Point::Ingress,
+        "MESH" => Point::Mesh,
+        "DATA" => Point::Data,
+        _ => Point::Egress,
+    }
+}
+
+/// A path as the condition builder takes it.
+pub(super) fn path_of(builder: &Builder, parts: &mut Pairs<'_, Rule>) -> Option<Path> {
+    Some(builder.word(&parts.next_of(Rule::path)?))
+}

@@ -1,0 +1,306 @@
+//! What was decided: a verdict with its names, or a denial with its reason. One type for both, so that errors
+//! are answered and recorded like any other denial.
+
+use std::sync::Arc;
+
+use aecp_contract::{
+    digest::Digest,
+    manifest::{AuditLevel, Enforcement, PolicyInfo},
+    request::{AuthZenRequest, RequestError},
+    slots::SlotBuffer,
+    verdict::{Decision, Verdict},
+};
+use serde::{Serialize, Serializer};
+
+use crate::policy::{DecisionError, PolicyPre};
+
+/// Why a request was denied without, or in spite of, a verdict. The codes never change their meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// No release was ever verified.
+    NoRelease,
+    /// The release is past its staleness limit.
+    ReleaseStale,
+    /// The policy module failed.
+    PolicyTrap,
+    /// The policy module ran too long.
+    PolicyTimeout,
+    /// The request cannot be read.
+    InvalidRequest,
+    /// The request's attributes do not fit.
+    RequestTooLarge,
+    /// The decision must be recorded and cannot be.
+    AuditUnavailable,
+}
+
+impl Reason {
+    /// The code as answers, records and metrics show it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoRelease => "no_release",
+            Self::ReleaseStale => "release_stale",
+            Self::PolicyTrap => "policy_trap",
+            Self::PolicyTimeout => "policy_timeout",
+            Self::InvalidRequest => "invalid_request",
+            Self::RequestTooLarge => "request_too_large",
+            Self::AuditUnavailable => "audit_unavailable",
+        }
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Which release decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ReleaseId {
+    /// Its serial in the channel.
+    pub serial: u64,
+    /// SHA-256 of its signed envelope.
+    pub digest: Digest,
+}
+
+/// One decision, with what led to it. As JSON it is the line of `aecp decide`:
+/// `{"decision":"DENY","violated":[{"policy":"…","enforcement":"BLOCKING"}],"indeterminate":[…]}`, followed
+/// by `"default_deny":["module"]` and `"reason":"code"` where there are any.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    decision: Decision,
+    audit: AuditLevel,
+    violated: Vec<u32>,
+    indeterminate: Vec<u32>,
+    uncovered: Vec<u32>,
+    reason: Option<Reason>,
+    detail: Option<String>,
+    /// Gives the indexes their names. `None` only where the lists are empty.
+    set: Option<Arc<PolicyPre>>,
+    release: Option<ReleaseId>,
+}
+
+impl Decided {
+    /// A denial that no policy spoke. It is recorded before it leaves, unless the request was no request.
+    #[must_use]
+    pub fn denied(reason: Reason) -> Self {
+        let audit = match reason {
+            Reason::InvalidRequest | Reason::RequestTooLarge => AuditLevel::Optional,
+            _ => AuditLevel::Required,
+        };
+        Self {
+            decision: Decision::Deny,
+            audit,
+            violated: Vec::new(),
+            indeterminate: Vec::new(),
+            uncovered: Vec::new(),
+            reason: Some(reason),
+            detail: None,
+            set: None,
+            release: None,
+        }
+    }
+
+    /// The same, saying in words what was wrong. The caller is shown it; records and logs are not, since it may
+    /// quote the request.
+    #[must_use]
+    pub fn denied_because(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..Self::denied(reason) }
+    }
+
+    fn new(set: &Arc<PolicyPre>, result: Result<Verdict, DecisionError>) -> Self {
+        match result {
+            Ok(verdict) => Self {
+                decision: verdict.decision,
+                audit: verdict.audit,
+                violated: verdict.violated,
+                indeterminate: verdict.indeterminate,
+                uncovered: verdict.uncovered,
+                reason: None,
+                detail: None,
+                set: Some(Arc::clone(set)),
+                release: None,
+            },
+            Err(error) => {
+                let reason = match &error {
+                    DecisionError::Request(RequestError::Malformed(_)) => Reason::InvalidRequest,
+                    DecisionError::Request(RequestError::TooLarge(_)) => Reason::RequestTooLarge,
+                    DecisionError::Timeout => Reason::PolicyTimeout,
+                    DecisionError::Trap(_) => Reason::PolicyTrap,
+                };
+                Self::denied_because(reason, error.to_string())
+            }
+        }
+    }
+
+    /// The same decision as made by this release.
+    #[must_use]
+    pub(crate) fn by(mut self, release: Option<ReleaseId>) -> Self {
+        self.release = release;
+        self
+    }
+
+    /// ALLOW or DENY.
+    #[must_use]
+    pub fn decision(&self) -> Decision {
+        self.decision
+    }
+
+    /// How surely it must be recorded.
+    #[must_use]
+    pub fn audit(&self) -> AuditLevel {
+        self.audit
+    }
+
+    /// Why it was denied, unless policies did.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// What was wrong, in words.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
+    /// The release that decided; `None` without one.
+    #[must_use]
+    pub fn release(&self) -> Option<ReleaseId> {
+        self.release
+    }
+
+    /// The violated policies, in byte order of their names.
+    pub fn violated(&self) -> impl Iterator<Item = &PolicyInfo> {
+        self.named(&self.violated)
+    }
+
+    /// The policies that a missing or unusable attribute leaves undecided, in byte order of their names.
+    pub fn indeterminate(&self) -> impl Iterator<Item = &PolicyInfo> {
+        self.named(&self.indeterminate)
+    }
+
+    /// The modules that deny by default and that nothing covered.
+    pub fn default_deny(&self) -> impl Iterator<Item = &str> {
+        let modules = self.set.as_deref().map_or(&[][..], |set| &set.manifest().modules);
+        self.uncovered.iter().filter_map(|i| modules.get(*i as usize)).map(|module| module.name.as_str())
+    }
+
+    fn named(&self, indexes: &[u32]) -> impl Iterator<Item = &PolicyInfo> {
+        let policies = self.set.as_deref().map_or(&[][..], |set| &set.manifest().policies);
+        indexes.iter().filter_map(|index| policies.get(*index as usize))
+    }
+
+    /// All that was found, for auditors.
+    #[must_use]
+    pub fn findings(&self) -> Findings<'_> {
+        Findings { decided: self, audience: Audience::Auditor, release: None }
+    }
+
+    /// What a caller may know: not the AUDIT_ONLY policies; and the release's serial.
+    #[must_use]
+    pub fn findings_for_caller(&self) -> Findings<'_> {
+        let release = self.release.map(|release| release.serial);
+        Findings { decided: self, audience: Audience::Caller, release }
+    }
+}
+
+impl Serialize for Decided {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Line { decision: self.decision, findings: self.findings() }.serialize(serializer)
+    }
+}
+
+/// A decision and what led to it, as one JSON object.
+#[derive(Serialize)]
+pub(crate) struct Line<'a> {
+    pub(crate) decision: Decision,
+    #[serde(flatten)]
+    pub(crate) findings: Findings<'a>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    Caller,
+    Auditor,
+}
+
+/// What led to a decision, as members of a JSON object.
+#[derive(Clone, Copy)]
+pub struct Findings<'a> {
+    decided: &'a Decided,
+    audience: Audience,
+    release: Option<u64>,
+}
+
+impl Serialize for Findings<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap as _;
+        let mut members = serializer.serialize_map(None)?;
+        let decided = self.decided;
+        members.serialize_entry("violated", &Policies(self, &decided.violated))?;
+        members.serialize_entry("indeterminate", &Policies(self, &decided.indeterminate))?;
+        if !decided.uncovered.is_empty() {
+            members.serialize_entry("default_deny", &Names(decided))?;
+        }
+        if let Some(reason) = decided.reason {
+            members.serialize_entry("reason", &reason)?;
+        }
+        if let Some(serial) = self.release {
+            members.serialize_entry("release", &serial)?;
+        }
+        members.end()
+    }
+}
+
+struct Policies<'a>(&'a Findings<'a>, &'a [u32]);
+
+impl Serialize for Policies<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Entry<'a> {
+            policy: &'a str,
+            enforcement: Enforcement,
+        }
+        let Self(findings, indexes) = self;
+        let visible = |policy: &&PolicyInfo| {
+            findings.audience == Audience::Auditor || policy.enforcement != Enforcement::AuditOnly
+        };
+        serializer.collect_seq(
+            findings
+                .decided
+                .named(indexes)
+                .filter(visible)
+                .map(|policy| Entry { policy: &policy.name, enforcement: policy.enforcement }),
+        )
+    }
+}
+
+struct Names<'a>(&'a Decided);
+
+impl Serialize for Names<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.default_deny())
+    }
+}
+
+impl PolicyPre {
+    /// Decides on a request in the plain form: one JSON object of attributes.
+    #[must_use]
+    pub fn decide_json(self: &Arc<Self>, json: &[u8]) -> Decided {
+        Decided::new(self, self.with_instance(|instance| instance.decide_json(json)))
+    }
+
+    /// Decides on a request of the OpenID AuthZEN Authorization API 1.0.
+    #[must_use]
+    pub fn decide_authzen(self: &Arc<Self>, request: &AuthZenRequest<'_>) -> Decided {
+        Decided::new(self, self.with_instance(|instance| instance.decide_authzen(request)))
+    }
+
+    /// Decides on filled slots, as many as the set has attributes.
+    #[must_use]
+    pub fn decide_slots(self: &Arc<Self>, slots: &SlotBuffer) -> Decided {
+        Decided::new(self, self.with_instance(|instance| instance.decide(slots)))
+    }
+}

@@ -1,0 +1,206 @@
+//! The enforcer: which release serves now, and decisions by it.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use aecp_contract::{
+    layout::Name, refusal::Refusal, release::Release, request::AuthZenRequest, slots::SlotBuffer,
+    value::Timestamp,
+};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::{
+    clock::now,
+    decided::{Decided, Reason, ReleaseId},
+    metrics::Metrics,
+    policy::PolicyPre,
+};
+
+/// A verified release, compiled and ready.
+#[derive(Debug)]
+pub struct Active {
+    /// Which one it is.
+    pub id: ReleaseId,
+    /// When and for whom it is.
+    pub release: Release,
+    /// Its policies.
+    pub set: Arc<PolicyPre>,
+}
+
+/// What serves one channel: the last good release, or nothing yet.
+#[derive(Debug)]
+pub struct Enforcer {
+    channel: Name,
+    active: RwLock<Option<Arc<Active>>>,
+    last_refusal: Mutex<Option<LastRefusal>>,
+    swaps: watch::Sender<Option<ReleaseId>>,
+    metrics: Arc<Metrics>,
+}
+
+/// The refusal that the last poll ended with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastRefusal {
+    /// Its constant code.
+    pub code: &'static str,
+    /// What was wrong.
+    pub detail: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How the enforcer stands, as `/healthz` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// `serving`, or why every request is denied: `no_release` or `release_stale`.
+    pub status: &'static str,
+    /// The channel.
+    pub channel: Name,
+    /// The release's serial.
+    pub serial: Option<u64>,
+    /// SHA-256 of its signed envelope.
+    pub release: Option<aecp_contract::digest::Digest>,
+    /// After this no host takes it up any more.
+    pub expires: Option<Timestamp>,
+    /// After this every request is denied.
+    pub stale: Option<Timestamp>,
+    /// How many policies it has.
+    pub policies: Option<usize>,
+    /// Why the newest release in the store was not taken up; `None` after a good poll.
+    pub last_refusal: Option<LastRefusal>,
+}
+
+/// The status of an enforcer that decides.
+pub const SERVING: &str = "serving";
+
+impl Enforcer {
+    /// An enforcer that has no release yet and denies everything.
+    #[must_use]
+    pub fn new(channel: Name, metrics: Arc<Metrics>) -> Self {
+        Self {
+            channel,
+            active: RwLock::default(),
+            last_refusal: Mutex::default(),
+            swaps: watch::Sender::new(None),
+            metrics,
+        }
+    }
+
+    /// What decides now. Whoever decides several requests that belong together takes one snapshot for all.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let Some(active) = self.active() else {
+            return Snapshot { release: None, usable: Err(Reason::NoRelease) };
+        };
+        let release = Some(active.id);
+        if now() > active.release.stale {
+            return Snapshot { release, usable: Err(Reason::ReleaseStale) };
+        }
+        Snapshot { release, usable: Ok(Arc::clone(&active.set)) }
+    }
+
+    /// The release that serves, stale or not.
+    #[must_use]
+    pub fn active(&self) -> Option<Arc<Active>> {
+        self.active.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves this release from now on. Requests in flight are decided by the one that they started with.
+    pub fn swap(&self, active: Active) {
+        let id = active.id;
+        self.metrics.swapped(id.serial, &active.release);
+        *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(active));
+        self.swaps.send_replace(Some(id));
+    }
+
+    /// Which release serves, and each change of it.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Option<ReleaseId>> {
+        self.swaps.subscribe()
+    }
+
+    /// Remembers how a poll ended; true if that is news.
+    pub(crate) fn note_poll(&self, refusal: Option<&Refusal>) -> bool {
+        let mut last = self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = match (last.as_ref(), refusal) {
+            (Some(old), Some(new)) => old.code == new.code.as_str() && old.detail == new.detail,
+            (None, None) => true,
+            _ => false,
+        };
+        *last = refusal.map(|refusal| LastRefusal {
+            code: refusal.code.as_str(),
+            detail: refusal.detail.clone(),
+            at: now(),
+        });
+        !same
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let active = self.active();
+        let release = active.as_ref().map(|active| &active.release);
+        Status {
+            status: self.snapshot().usable.map_or_else(Reason::as_str, |_| SERVING),
+            channel: self.channel.clone(),
+            serial: active.as_ref().map(|active| active.id.serial),
+            release: active.as_ref().map(|active| active.id.digest),
+            expires: release.map(|release| release.expires),
+            stale: release.map(|release| release.stale),
+            policies: active.as_ref().map(|active| active.set.manifest().policies.len()),
+            last_refusal: self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// The metrics that it counts in.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+}
+
+/// One release, or the reason why there is none to decide with.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    release: Option<ReleaseId>,
+    usable: Result<Arc<PolicyPre>, Reason>,
+}
+
+impl Snapshot {
+    /// Decides on a request in the plain form: one JSON object of attributes.
+    #[must_use]
+    pub fn decide_json(&self, json: &[u8]) -> Decided {
+        self.decide(|set| set.decide_json(json))
+    }
+
+    /// Decides on a request of the OpenID AuthZEN Authorization API 1.0.
+    #[must_use]
+    pub fn decide_authzen(&self, request: &AuthZenRequest<'_>) -> Decided {
+        self.decide(|set| set.decide_authzen(request))
+    }
+
+    /// Decides on slots that were filled for this very release ([`Self::set`]).
+    #[must_use]
+    pub fn decide_slots(&self, slots: &SlotBuffer) -> Decided {
+        self.decide(|set| set.decide_slots(slots))
+    }
+
+    /// The policies, if there are any to decide with.
+    #[must_use]
+    pub fn set(&self) -> Option<&Arc<PolicyPre>> {
+        self.usable.as_ref().ok()
+    }
+
+    /// A denial of what is not even a request.
+    #[must_use]
+    pub(crate) fn deny(&self, reason: Reason, detail: &str) -> Decided {
+        Decided::denied_because(reason, detail).by(self.release)
+    }
+
+    fn decide(&self, decide: impl FnOnce(&Arc<PolicyPre>) -> Decided) -> Decided {
+        match &self.usable {
+            Ok(set) => decide(set),
+            Err(reason) => Decided::denied(*reason),
+        }
+        .by(self.release)
+    }
+}

@@ -1,0 +1,114 @@
+//! The sidecar `aecp-enforcer`: its command line, its logs, and the order of starting and stopping.
+
+use std::{fs, io::IsTerminal as _, net::SocketAddr, path::PathBuf, time::Duration};
+
+use aecp_contract::{layout::Name, trust::TrustRoot, value};
+use aecp_enforcer::{Sidecar, SidecarConfig, server::Limits};
+use anyhow::Context as _;
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+/// Decides on requests by signed policies, beside the workload that asks.
+///
+/// Serves OpenID AuthZEN 1.0 at /access/v1/evaluation(s), the plain form at /v1/decision(s), and /healthz and
+/// /metrics. Follows one channel of a store; believes only what the pinned trust root's keys signed.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLE)]
+struct Arguments {
+    /// Store of releases: file:///…, s3://…, gs://… or az://…
+    #[arg(long, env = "AECP_STORE", value_name = "URL")]
+    store: String,
+
+    /// Channel to follow
+    #[arg(long, env = "AECP_CHANNEL")]
+    channel: Name,
+
+    /// Trust root to pin, as `aecp keygen` wrote it
+    #[arg(long, env = "AECP_ROOT", value_name = "FILE")]
+    root: PathBuf,
+
+    /// Folder of this enforcer alone: last good release, highest serial, decision log
+    #[arg(long, env = "AECP_STATE", value_name = "DIR")]
+    state: PathBuf,
+
+    /// Address to serve on
+    #[arg(long, env = "AECP_LISTEN", default_value = "127.0.0.1:8180", value_name = "ADDRESS")]
+    listen: SocketAddr,
+
+    /// How often to look for a newer release, such as 500ms, 5s or 1m
+    #[arg(long, env = "AECP_POLL", default_value = "5s", value_name = "TIME", value_parser = interval)]
+    poll: Duration,
+
+    /// Most bytes of a request's body
+    #[arg(long, env = "AECP_MAX_BODY", default_value_t = Limits::default().body_bytes, value_name = "BYTES")]
+    max_body: usize,
+
+    /// What to log: error, warn, info, debug or trace, or a filter such as `warn,aecp_enforcer=debug`
+    #[arg(long, env = "AECP_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    log_level: String,
+}
+
+const EXAMPLE: &str = "\
+Example:
+  aecp-enforcer --store s3://policies --channel prod --root root.json --state /var/lib/aecp
+  curl -s localhost:8180/v1/decision -H 'content-type: application/json' -d '{\"customer.region\":\"EU\"}'";
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a time of at least 1ms, such as 500ms, 5s or 1m".to_owned();
+    let value::Duration(milliseconds) = text.parse().map_err(|_| wrong())?;
+    match u64::try_from(milliseconds) {
+        Ok(milliseconds @ 1..) => Ok(Duration::from_millis(milliseconds)),
+        _ => Err(wrong()),
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    start_logs(&arguments.log_level)?;
+    let root = fs::read(&arguments.root)
+        .with_context(|| format!("cannot read the trust root `{}`", arguments.root.display()))?;
+    let root = TrustRoot::pinned(&root)
+        .with_context(|| format!("`{}` is no trust root", arguments.root.display()))?;
+    let config = SidecarConfig {
+        store: arguments.store,
+        channel: arguments.channel,
+        root,
+        state: arguments.state,
+        listen: arguments.listen,
+        poll: arguments.poll,
+        limits: Limits { body_bytes: arguments.max_body, ..Limits::default() },
+    };
+    let sidecar = Sidecar::start(config).await?;
+    tracing::info!(address = %sidecar.address(), "serving");
+    signalled().await?;
+    tracing::info!("stopping");
+    sidecar.stop().await.context("the server ended early")
+}
+
+/// JSON to a collector, plain text to a person.
+fn start_logs(filter: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).with_context(|| format!("`{filter}` is no log level"))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        logs.init();
+    } else {
+        logs.json().flatten_event(true).init();
+    }
+    Ok(())
+}
+
+/// Waits for SIGTERM or an interrupt.
+async fn signalled() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

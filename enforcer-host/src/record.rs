@@ -1,0 +1,264 @@
+//! The record of decisions: what a policy wants recorded is on disk before its answer leaves.
+//!
+//! One thread writes for all requests: it takes what is queued, writes it as one block, has it made durable
+//! once if any of it must be, and then lets the answers go.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use aecp_contract::{manifest::AuditLevel, value::Timestamp, verdict::Decision};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::{
+    clock::now,
+    decided::{Decided, Reason},
+    metrics::Metrics,
+};
+
+mod log;
+mod writer;
+
+pub use log::{LogError, LogFile};
+
+/// Decisions that may wait to be written.
+const QUEUE: usize = 16_384;
+
+/// Decisions that a subscriber may lag behind before it misses some.
+const SUBSCRIPTION: usize = 1024;
+
+/// How long an answer waits for its record.
+const DURABLE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Whose decision it is.
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    /// The caller's id for the request, or one that was made for it.
+    pub request_id: Arc<str>,
+    /// The point of enforcement, such as `access/v1/evaluation`.
+    pub point: &'static str,
+    /// When the request was there to be decided.
+    pub started: Instant,
+}
+
+/// A decision as it is recorded and as subscribers see it.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// When it was decided.
+    pub time: Timestamp,
+    /// The request's id.
+    pub request_id: Arc<str>,
+    /// The point of enforcement.
+    pub point: &'static str,
+    /// How long it took to decide.
+    pub latency: Duration,
+    /// The decision.
+    pub decided: Decided,
+}
+
+/// Writes decisions down.
+pub struct Recorder {
+    queue: mpsc::Sender<Job>,
+    events: broadcast::Sender<Arc<Entry>>,
+    metrics: Arc<Metrics>,
+    /// Optional records that found the queue full, since the writer last said so.
+    dropped: Arc<AtomicU64>,
+}
+
+/// What the writer is asked for.
+enum Job {
+    /// Write it; where somebody waits, say when it is durable.
+    Write(Arc<Entry>, Option<oneshot::Sender<()>>),
+    /// Make everything before this durable.
+    Flush(oneshot::Sender<()>),
+}
+
+/// A decision on its way into the record.
+pub struct Pending {
+    entry: Arc<Entry>,
+    /// Where the answer must wait: told when its record is durable.
+    durable: Option<oneshot::Receiver<()>>,
+    events: broadcast::Sender<Arc<Entry>>,
+    metrics: Arc<Metrics>,
+    started: Instant,
+}
+
+/// A decision whose record is as sure as its policies ask. Only this may leave.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    entry: Arc<Entry>,
+}
+
+/// The proof that a request may go on. Nothing but an [`Answer`] gives one.
+#[derive(Debug, Clone, Copy)]
+pub struct Permit<'a> {
+    decided: &'a Decided,
+}
+
+/// The reverse: the request may not go on.
+#[derive(Debug, Clone, Copy)]
+pub struct Denial<'a> {
+    decided: &'a Decided,
+}
+
+impl Permit<'_> {
+    /// The decision that permits, for records and obligations.
+    #[must_use]
+    pub fn decided(&self) -> &Decided {
+        self.decided
+    }
+}
+
+impl Denial<'_> {
+    /// The decision that denies.
+    #[must_use]
+    pub fn decided(&self) -> &Decided {
+        self.decided
+    }
+}
+
+impl Answer {
+    /// The permit, or the denial.
+    ///
+    /// # Errors
+    /// The [`Denial`].
+    pub fn permit(&self) -> Result<Permit<'_>, Denial<'_>> {
+        let decided = &self.entry.decided;
+        match decided.decision() {
+            Decision::Allow => Ok(Permit { decided }),
+            Decision::Deny => Err(Denial { decided }),
+        }
+    }
+
+    /// The decision.
+    #[must_use]
+    pub fn decided(&self) -> &Decided {
+        &self.entry.decided
+    }
+}
+
+impl Recorder {
+    /// A recorder that appends to `file`, with its thread running until the last handle to it is gone.
+    ///
+    /// # Errors
+    /// [`LogError`] if no thread can be started.
+    pub fn start(file: LogFile, metrics: Arc<Metrics>) -> Result<Self, LogError> {
+        let next = file.next_seq();
+        Self::start_with(Box::new(file), next, metrics)
+    }
+
+    fn start_with(
+        log: Box<dyn log::Log>,
+        next_seq: u64,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, LogError> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let writer = writer::Writer::new(log, next_seq, Arc::clone(&dropped), Arc::clone(&metrics));
+        thread::Builder::new()
+            .name("aecp-record".to_owned())
+            .spawn(move || writer.run(jobs))
+            .map_err(LogError::Thread)?;
+        Ok(Self { queue, events: broadcast::Sender::new(SUBSCRIPTION), metrics, dropped })
+    }
+
+    /// Each decision as it is answered, for whoever looks on; a slow reader misses some.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Entry>> {
+        self.events.subscribe()
+    }
+
+    /// Records a decision and waits until it may leave.
+    pub async fn settle(&self, decided: Decided, context: &RequestContext) -> Answer {
+        self.submit(decided, context).await.settled().await
+    }
+
+    /// Queues a decision for the record. Several of one batch are queued first and waited for together.
+    pub async fn submit(&self, decided: Decided, context: &RequestContext) -> Pending {
+        let latency = context.started.elapsed();
+        let audit = decided.audit();
+        let entry = Arc::new(Entry {
+            time: now(),
+            request_id: Arc::clone(&context.request_id),
+            point: context.point,
+            latency,
+            decided,
+        });
+        let durable = match audit {
+            AuditLevel::None => None,
+            AuditLevel::Optional => {
+                if self.queue.try_send(Job::Write(Arc::clone(&entry), None)).is_err() {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                    self.metrics.record_dropped();
+                }
+                None
+            }
+            AuditLevel::Required => {
+                let (done, durable) = oneshot::channel();
+                let job = Job::Write(Arc::clone(&entry), Some(done));
+                // If the queue is full or closed, `done` is dropped and `durable` reads as a failure.
+                let _ = self.queue.send_timeout(job, DURABLE_WITHIN).await;
+                Some(durable)
+            }
+        };
+        Pending {
+            entry,
+            durable,
+            events: self.events.clone(),
+            metrics: Arc::clone(&self.metrics),
+            started: context.started,
+        }
+    }
+
+    /// Waits until everything recorded so far is durable, or the writer failed.
+    pub async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        if self.queue.send_timeout(Job::Flush(done), DURABLE_WITHIN).await.is_ok() {
+            let _ = tokio::time::timeout(DURABLE_WITHIN, flushed).await;
+        }
+    }
+}
+
+impl Pending {
+    /// The decision, which must not leave yet.
+    pub(crate) fn decision(&self) -> Decision {
+        self.entry.decided.decision()
+    }
+
+    /// Waits until the decision may leave. If its record cannot be made durable in time, that is a denial.
+    pub async fn settled(self) -> Answer {
+        let recorded = match self.durable {
+            None => true,
+            Some(durable) => {
+                matches!(tokio::time::timeout(DURABLE_WITHIN, durable).await, Ok(Ok(())))
+            }
+        };
+        let entry = if recorded {
+            self.entry
+        } else {
+            let release = self.entry.decided.release();
+            let decided = Decided::denied(Reason::AuditUnavailable).by(release);
+            Arc::new(Entry { decided, ..(*self.entry).clone() })
+        };
+        self.metrics.answered(&entry.decided, entry.latency, self.started.elapsed());
+        tracing::debug!(
+            request_id = &*entry.request_id,
+            point = entry.point,
+            decision = entry.decided.decision().as_str(),
+            reason = entry.decided.reason().map(Reason::as_str),
+            "decided"
+        );
+        if self.events.receiver_count() > 0 {
+            let _ = self.events.send(Arc::clone(&entry));
+        }
+        Answer { entry }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Reading a request: its id, its media type, and its body within limits of size and time.
+
+use std::{fmt::Write as _, sync::Arc, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, HeaderName, StatusCode, header},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+
+use super::{App, Limits, problem::Problem};
+use crate::record::RequestContext;
+
+/// The header that carries a request's id both ways.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The most bytes of a caller's id; a longer one is replaced.
+const MAX_ID_BYTES: usize = 128;
+
+/// Where a request comes in, and its id: the caller's own or one made for it.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) path: &'static str,
+    pub(super) request_id: Arc<str>,
+}
+
+impl Origin {
+    pub(super) fn of(path: &'static str, headers: &HeaderMap) -> Self {
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        let request_id = match given {
+            Some(id) if !id.is_empty() && id.len() <= MAX_ID_BYTES => id.into(),
+            _ => random_id(),
+        };
+        Self { path, request_id }
+    }
+}
+
+fn random_id() -> Arc<str> {
+    let mut bytes = [0; 16];
+    // An id that is not random names the request less well, and does no other harm.
+    let _ = getrandom::fill(&mut bytes);
+    let mut id = String::with_capacity(32);
+    for byte in bytes {
+        let _ = write!(id, "{byte:02x}");
+    }
+    id.into()
+}
+
+/// A request to be decided: its body, whole, and the context that its decision is recorded in.
+pub(super) struct Input {
+    pub(super) context: RequestContext,
+    pub(super) body: Bytes,
+}
+
+impl FromRequest<App> for Input {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut head, body) = request.into_parts();
+        if !is_json(&head.headers) {
+            let detail = "the body must be of type application/json";
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                detail,
+            ));
+        }
+        let reading = tokio::time::timeout(app.limits.body_time, whole(body, &head.headers, app.limits));
+        let body = reading.await.unwrap_or_else(|_| {
+            let detail = "the body took too long to arrive";
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail))
+        })?;
+        let Origin { path, request_id } =
+            head.extensions.remove().unwrap_or_else(|| Origin::of("other", &head.headers));
+        let point = path.trim_start_matches('/');
+        Ok(Self { context: RequestContext { request_id, point, started: Instant::now() }, body })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let media_type = value.split(';').next().unwrap_or("").trim();
+    media_type.eq_ignore_ascii_case("application/json")
+}
+
+async fn whole(body: Body, headers: &HeaderMap, limits: Limits) -> Result<Bytes, Problem> {
+    let limit = limits.body_bytes;
+    let too_large = || {
+        let detail = format!("the body is larger than {limit} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", detail)
+    };
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let mut chunks = body.into_data_stream();
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0));
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| {
+            Problem::new(StatusCode::BAD_REQUEST, "invalid_request", "the body ended too early")
+        })?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+/// A batch of more requests than are allowed.
+pub(super) fn check_batch(length: usize, limits: Limits) -> Result<(), Problem> {
+    if length <= limits.batch {
+        return Ok(());
+    }
+    let detail = format!("{length} requests in one batch; at most {} are allowed", limits.batch);
+    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", detail))
+}

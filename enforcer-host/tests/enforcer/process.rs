@@ -1,0 +1,122 @@
+//! The sidecar as a process: started by its command line, killed, started again, stopped in order.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use aecp_contract::manifest::AuditLevel;
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use crate::fixture::{CHANNEL, Publisher, artifacts, release, within};
+
+/// Starts the binary and reads from its log where it serves.
+fn start(publisher: &Publisher) -> (Child, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aecp-enforcer"))
+        .args(["--store", &publisher.url(), "--channel", CHANNEL, "--poll", "50ms"])
+        .arg("--root")
+        .arg(publisher.root_file())
+        .arg("--state")
+        .arg(publisher.state())
+        .env("AECP_LISTEN", "127.0.0.1:0")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let address = lines
+        .by_ref()
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).expect("a JSON log line"))
+        .find_map(|line| line["address"].as_str().map(str::to_owned))
+        .expect("the log says where it serves");
+    std::thread::spawn(move || lines.count());
+    (child, format!("http://{address}"))
+}
+
+async fn serving(address: &str) {
+    let health = format!("{address}/healthz");
+    let ready = async {
+        while reqwest::get(&health).await.is_ok_and(|response| response.status() != 200) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within(ready).await;
+}
+
+fn records(publisher: &Publisher) -> Vec<Value> {
+    let log = fs::read_to_string(publisher.state().join("decisions.jsonl")).unwrap();
+    let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_before_a_kill_is_on_record_and_the_numbers_go_on() {
+    let publisher = Publisher::new();
+    publisher.publish_as(&publisher.key, &release(1), &artifacts('E', AuditLevel::Required));
+    let (mut child, address) = start(&publisher);
+    serving(&address).await;
+    let clients: Vec<_> = (0..3)
+        .map(|client| {
+            let url = format!("{address}/v1/decision");
+            tokio::spawn(async move {
+                let http = Client::new();
+                let mut answered = Vec::new();
+                for n in 0.. {
+                    let id = format!("{client}-{n}");
+                    let request = http.post(&url).header("x-request-id", &id);
+                    let sent = request.json(&json!({"customer.region": "EU"})).send().await;
+                    let Ok(response) = sent else { return answered };
+                    let Ok(answer) = response.json::<Value>().await else { return answered };
+                    assert_eq!(answer["decision"], "ALLOW");
+                    answered.push(id);
+                }
+                answered
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let recorded = records(&publisher);
+    for client in clients {
+        let answered = within(client).await.unwrap();
+        assert!(!answered.is_empty());
+        for id in answered {
+            let found = recorded.iter().filter(|record| record["request_id"] == *id).count();
+            assert_eq!(found, 1, "{id}");
+        }
+    }
+
+    let (mut child, address) = start(&publisher);
+    serving(&address).await;
+    let send = Client::new().post(format!("{address}/v1/decision")).json(&json!({})).send();
+    assert_eq!(send.await.unwrap().status(), 200);
+    let terminated = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(terminated.success());
+    assert!(child.wait().unwrap().success());
+    let records = records(&publisher);
+    assert!(records.len() > recorded.len());
+    for (number, record) in records.iter().enumerate() {
+        assert_eq!(record["seq"], number + 1);
+    }
+}
+
+#[test]
+fn wrong_arguments_end_with_words_that_help() {
+    let publisher = Publisher::new();
+    let run = |store: &str, root: &std::path::Path| {
+        let output = Command::new(env!("CARGO_BIN_EXE_aecp-enforcer"))
+            .args(["--store", store, "--channel", CHANNEL, "--listen", "127.0.0.1:0", "--root"])
+            .arg(root)
+            .arg("--state")
+            .arg(publisher.state())
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(run("ftp://host", &publisher.root_file()).contains("use file://, s3://, gs:// or az://"));
+    assert!(run("file:///x", &publisher.state()).contains("cannot read the trust root"));
+}

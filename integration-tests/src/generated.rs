@@ -1,0 +1,290 @@
+//! Policy sets and requests made at random, as text: every atom over every type, values drawn from small pools
+//! so that they meet, and requests with attributes missing, `null`, twice, and of wrong types.
+
+use std::fmt::Write as _;
+
+/// A small deterministic generator (splitmix64), so that a failing seed says everything.
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// The generator of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next 64 bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+
+    /// True once in `n` times.
+    pub fn once_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    /// One of `choices`.
+    pub fn pick<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
+        choices[self.below(choices.len())]
+    }
+}
+
+/// A type with a pool of literals of the language, and their forms in JSON.
+struct Kind {
+    name: &'static str,
+    schema: &'static str,
+    literals: &'static [&'static str],
+    json: &'static [&'static str],
+}
+
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "text",
+        schema: "STRING",
+        literals: &[r#""""#, r#""a""#, r#""ab""#, r#""abc""#, r#""é*b""#, r#""a\"b\\""#],
+        json: &[r#""""#, r#""a""#, r#""ab""#, r#""abc""#, r#""é*b""#, r#""a\"b\\""#, r#""\u0061b""#],
+    },
+    Kind {
+        name: "region",
+        schema: r#"ENUM("EU", "US", "APAC")"#,
+        literals: &[r#""EU""#, r#""US""#, r#""APAC""#],
+        json: &[r#""EU""#, r#""US""#, r#""APAC""#, r#""MARS""#],
+    },
+    Kind {
+        name: "int",
+        schema: "INT",
+        literals: &["-9223372036854775808", "-1", "0", "5", "6", "9223372036854775807"],
+        json: &["-9223372036854775808", "-1", "0", "5", "6", "9223372036854775807", "5.0", "1e3"],
+    },
+    Kind {
+        name: "ratio",
+        schema: "DECIMAL",
+        literals: &["-1.5", "0", "0.1", "0.25", "5", "123456789.125"],
+        json: &["-1.5", "0", "0.1", "0.25", "0.250", "5", "5.0", "123456789.125"],
+    },
+    Kind { name: "flag", schema: "BOOL", literals: &["true", "false"], json: &["true", "false"] },
+    Kind {
+        name: "time",
+        schema: "TIMESTAMP",
+        literals: &[r#""2026-01-01T00:00:00Z""#, r#""2026-06-01T12:00:00.5Z""#],
+        json: &[
+            r#""2026-01-01T00:00:00Z""#,
+            r#""2026-01-01T01:00:00+01:00""#,
+            r#""2026-06-01T12:00:00.5Z""#,
+            r#""2026-06-01T12:00:00.500000001Z""#,
+            r#""1969-12-31T23:59:59.5Z""#,
+            r#""yesterday""#,
+        ],
+    },
+    Kind {
+        name: "span",
+        schema: "DURATION",
+        literals: &["15m", "24h", "1d", "0s"],
+        json: &[r#""15m""#, r#""24h""#, r#""900s""#, r#""0ms""#, r#""soon""#],
+    },
+    Kind {
+        name: "ip",
+        schema: "IP",
+        literals: &[r#""10.1.2.3""#, r#""::1""#],
+        json: &[r#""10.1.2.3""#, r#""::ffff:10.1.2.3""#, r#""11.0.0.1""#, r#""::1""#, r#""10.1.2""#],
+    },
+];
+
+const TEXT: usize = 0;
+const IP: usize = 7;
+/// Kinds with an order.
+const ORDERED: [usize; 4] = [2, 3, 5, 6];
+
+/// Attributes `a.<kind>` and `b.<kind>` of every kind, and lists of them as `a.<kind>s` and `b.<kind>s`.
+fn attribute(random: &mut Random, kind: usize, list: bool) -> String {
+    let owner = random.pick(&["a", "b"]);
+    format!("{owner}.{}{}", KINDS[kind].name, if list { "s" } else { "" })
+}
+
+/// The SCHEMA that declares all of them.
+fn schema() -> String {
+    let mut text = String::from("SCHEMA {\n");
+    for owner in ["a", "b"] {
+        for kind in KINDS {
+            let _ = writeln!(text, "  {owner}.{}: {}", kind.name, kind.schema);
+            let _ = writeln!(text, "  {owner}.{}s: LIST<{}>", kind.name, kind.schema);
+        }
+    }
+    text.push_str("  resource.type: STRING\n}\n");
+    text
+}
+
+fn literal(random: &mut Random, kind: usize) -> &'static str {
+    random.pick(KINDS[kind].literals)
+}
+
+/// A literal, or another attribute of the kind.
+fn operand(random: &mut Random, kind: usize) -> String {
+    if random.once_in(4) { attribute(random, kind, false) } else { literal(random, kind).to_owned() }
+}
+
+fn atom(random: &mut Random) -> String {
+    let kind = random.below(KINDS.len());
+    let ordered = ORDERED[random.below(ORDERED.len())];
+    let path = |random: &mut Random, kind| attribute(random, kind, false);
+    let not = if random.once_in(3) { "NOT " } else { "" };
+    match random.below(14) {
+        0 | 1 => {
+            let operator = random.pick(&["==", "=", "!="]);
+            format!("{} {operator} {}", path(random, kind), operand(random, kind))
+        }
+        2 => {
+            let operator = random.pick(&["<", "<=", ">", ">="]);
+            format!("{} {operator} {}", path(random, ordered), operand(random, ordered))
+        }
+        3 => {
+            let (low, high) = (operand(random, ordered), operand(random, ordered));
+            format!("{} BETWEEN {low} AND {high}", path(random, ordered))
+        }
+        4 | 5 => {
+            let count = 1 + random.below(5);
+            let entries: Vec<_> = (0..count).map(|_| literal(random, kind)).collect();
+            format!("{} {not}IN [{}]", path(random, kind), entries.join(", "))
+        }
+        6 => format!("{} {not}IN {}", operand(random, kind), attribute(random, kind, true)),
+        7 => format!("{} CONTAINS {}", attribute(random, kind, true), operand(random, kind)),
+        8 => {
+            let how = random.pick(&["STARTS WITH", "ENDS WITH", "CONTAINS"]);
+            format!("{} {how} {}", path(random, TEXT), operand(random, TEXT))
+        }
+        9 => {
+            let globs = ["*", "a*", "*b", "?", "a?c", "*é*", r"é\\*b", "", "a*b*c", "??"];
+            format!("{} MATCHES \"{}\"", path(random, TEXT), random.pick(&globs))
+        }
+        10 => {
+            let networks = ["10.0.0.0/8", "10.1.2.3/32", "0.0.0.0/0", "::/0", "::1/128"];
+            format!("{} {not}IN CIDR \"{}\"", path(random, IP), random.pick(&networks))
+        }
+        11 => {
+            let list = random.once_in(3);
+            let path = attribute(random, kind, list);
+            format!("{path} {}", random.pick(&["EXISTS", "IS MISSING"]))
+        }
+        12 => attribute(random, 4, false),
+        _ => {
+            let operator = random.pick(&["==", "!="]);
+            format!("a.{0}s {operator} b.{0}s", KINDS[kind].name)
+        }
+    }
+}
+
+fn condition(random: &mut Random, depth: usize) -> String {
+    if depth == 0 || random.once_in(3) {
+        return atom(random);
+    }
+    match random.below(5) {
+        0 => format!("NOT ({})", condition(random, depth - 1)),
+        1 => format!("{{ {} }}", condition(random, depth - 1)),
+        _ => {
+            let joined = random.pick(&[" AND ", " OR "]);
+            // Now and then so many that the generator must cut them.
+            let count = if random.once_in(40) { 60 } else { 2 + random.below(3) };
+            let parts: Vec<_> =
+                (0..count).map(|_| format!("({})", condition(random, depth - 1))).collect();
+            parts.join(joined)
+        }
+    }
+}
+
+/// A set of up to `policies` policies in one or two files, as (path, text).
+#[must_use]
+pub fn set(random: &mut Random, policies: usize) -> Vec<(String, String)> {
+    let mut files = vec![("schema.aecp".to_owned(), schema())];
+    let mut number = 0;
+    for file in 0..1 + random.below(2) {
+        let mut text = String::new();
+        if random.once_in(3) {
+            text.push_str("DEFAULT: DENY\n");
+        }
+        for _ in 0..random.below(policies) + 1 {
+            number += 1;
+            let scope = match random.below(4) {
+                0 => "requests".to_owned(),
+                1 => "doc".to_owned(),
+                2 => format!("doc WHERE {}", condition(random, 2)),
+                _ => format!("requests WHERE {{ {} }}", condition(random, 2)),
+            };
+            let enforcement = random.pick(&["BLOCKING", "BLOCKING", "ADVISORY", "AUDIT_ONLY"]);
+            let audit = random.pick(&["REQUIRED", "OPTIONAL", "NONE"]);
+            let constraint = condition(random, 3);
+            let _ = write!(
+                text,
+                "POLICY p{number} {{\n  SCOPE: {scope}\n  CONSTRAINT: {constraint}\n  \
+                 ENFORCEMENT: {enforcement}\n  AUDIT: {audit}\n}}\n"
+            );
+        }
+        files.push((format!("file{file}.aecp"), text));
+    }
+    files
+}
+
+fn json_value(random: &mut Random, kind: usize, list: bool) -> String {
+    match random.below(20) {
+        0 => return "null".to_owned(),
+        1 => return random.pick(&["7", "\"x\"", "true", "{}", "[]", "[null]", "1.25"]).to_owned(),
+        _ => {}
+    }
+    if !list {
+        return random.pick(KINDS[kind].json).to_owned();
+    }
+    let count = random.below(4);
+    let mut entries: Vec<_> = (0..count).map(|_| random.pick(KINDS[kind].literals)).collect();
+    if kind == 6 {
+        entries.iter_mut().for_each(|entry| *entry = "\"15m\"");
+    }
+    if random.once_in(10) {
+        entries.push(random.pick(KINDS[kind].json));
+    }
+    format!("[{}]", entries.join(","))
+}
+
+/// A request to such a set, as one JSON object: some attributes nested, some under dotted keys.
+#[must_use]
+pub fn request(random: &mut Random) -> String {
+    let mut top = Vec::new();
+    let missing_rate = 1 + random.below(8);
+    for owner in ["a", "b"] {
+        let mut nested = Vec::new();
+        for kind in 0..KINDS.len() {
+            for list in [false, true] {
+                if random.once_in(missing_rate) {
+                    continue;
+                }
+                let name = format!("{}{}", KINDS[kind].name, if list { "s" } else { "" });
+                let value = json_value(random, kind, list);
+                if random.once_in(3) {
+                    top.push(format!("\"{owner}.{name}\":{value}"));
+                } else {
+                    nested.push(format!("\"{name}\":{value}"));
+                    // Given twice, once in each form.
+                    if random.once_in(40) {
+                        top.push(format!("\"{owner}.{name}\":{}", json_value(random, kind, list)));
+                    }
+                }
+            }
+        }
+        if !nested.is_empty() {
+            top.push(format!("\"{owner}\":{{{}}}", nested.join(",")));
+        }
+    }
+    if !random.once_in(4) {
+        let ty = random.pick(&["\"doc\"", "\"other\"", "3"]);
+        top.push(format!("\"resource\":{{\"type\":{ty},\"id\":[1,{{\"deep\":2}}]}}"));
+    }
+    format!("{{{}}}", top.join(","))
+}

@@ -1,0 +1,72 @@
+//! One meaning, three times: the reference evaluator over the syntax tree, the generated module in the
+//! compiler's interpreter, and the same module in the enforcer must agree on every request.
+
+use std::sync::Arc;
+
+use aecp_compiler::{
+    check::check,
+    compile::manifest,
+    generate,
+    interpret::Interpreter,
+    reference,
+    set::PolicySet,
+    source::{Source, Sources},
+};
+use aecp_enforcer::{Engine, PolicyPre};
+use aecp_integration_tests::generated::{self, Random};
+
+fn sources(files: &[(String, String)]) -> Sources {
+    let source = |(path, text): &(String, String)| Source { path: path.clone(), text: text.clone() };
+    Sources::new(files.iter().map(source).collect())
+}
+
+fn checked(sources: &Sources, seed: u64) -> PolicySet {
+    let checked = check(sources);
+    checked.set.unwrap_or_else(|| {
+        let findings: Vec<_> = checked.findings.iter().map(|f| f.to_json(sources)).collect();
+        panic!("seed {seed}: {}", serde_json::to_string_pretty(&findings).unwrap())
+    })
+}
+
+#[test]
+fn reference_interpreter_and_enforcer_agree_on_random_sets_and_requests() {
+    let engine = Engine::new().unwrap();
+    let (mut denied, mut indeterminate, mut violated) = (0, 0, 0);
+    for seed in 0..300 {
+        let mut random = Random::new(seed);
+        let set = checked(&sources(&generated::set(&mut random, 8)), seed);
+        let core = generate::core_module(&set).unwrap();
+        let mut interpreter = Interpreter::new(&set, &core).unwrap();
+        let enforcer =
+            Arc::new(PolicyPre::new(&engine, &core, manifest(&set, Default::default())).unwrap());
+        let mut instance = enforcer.instantiate().unwrap();
+        for number in 0..60 {
+            let request = generated::request(&mut random);
+            let json = serde_json::from_str(&request).unwrap();
+            let expected = reference::decide(&set, &json);
+            let place = || format!("seed {seed}, request {number}: {request}");
+            assert_eq!(interpreter.decide(&request).unwrap(), expected, "{}", place());
+            let decided = instance.decide_json(request.as_bytes()).unwrap();
+            assert_eq!(decided, expected, "{}", place());
+            denied += usize::from(expected.decision == aecp_contract::verdict::Decision::Deny);
+            indeterminate += expected.indeterminate.len();
+            violated += expected.violated.len();
+        }
+    }
+    // The generator must not have become one-sided.
+    assert!(denied > 2_000 && denied < 17_900, "{denied} of 18000 denied");
+    assert!(indeterminate > 5_000 && violated > 5_000, "{indeterminate} and {violated}");
+}
+
+#[test]
+fn a_set_of_thousands_of_policies_is_cut_into_functions_and_decides_the_same() {
+    let mut random = Random::new(7);
+    let set = checked(&sources(&generated::set(&mut random, 3000)), 7);
+    let core = generate::core_module(&set).unwrap();
+    let mut interpreter = Interpreter::new(&set, &core).unwrap();
+    for _ in 0..5 {
+        let request = generated::request(&mut random);
+        let expected = reference::decide(&set, &serde_json::from_str(&request).unwrap());
+        assert_eq!(interpreter.decide(&request).unwrap(), expected);
+    }
+}
