@@ -44,7 +44,8 @@ impl Engine {
             // Nothing reads backtraces of policies: a trap denies, whatever its place.
             .wasm_backtrace_max_frames(None)
             .generate_address_map(false)
-            // What policies do not need and could only surprise.
+            // What policies and this host do not need, also if another crate's features would bring it.
+            .concurrency_support(false)
             .wasm_memory64(false)
             .wasm_multi_memory(false)
             .wasm_relaxed_simd(false)

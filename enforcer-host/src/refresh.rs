@@ -213,8 +213,13 @@ impl Refresher {
     }
 
     /// Polls until `stop` is done, about every `interval`: with jitter, so that many enforcers do not ask at
-    /// once, less often while the store does not answer, and at once when `now` is notified.
-    pub async fn run(mut self, interval: Duration, now: Arc<Notify>, stop: impl Future<Output = ()>) {
+    /// the same time, less often while the store does not answer, and right away when `trigger` is notified.
+    pub async fn run(
+        mut self,
+        interval: Duration,
+        trigger: Arc<Notify>,
+        stop: impl Future<Output = ()>,
+    ) {
         tokio::pin!(stop);
         let mut failures = 0u32;
         loop {
@@ -228,7 +233,7 @@ impl Refresher {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause(interval, failures)) => {}
-                () = now.notified() => {}
+                () = trigger.notified() => {}
                 () = &mut stop => return,
             }
         }

@@ -46,6 +46,8 @@ pub struct Sidecar {
     enforcer: Arc<Enforcer>,
     recorder: Arc<Recorder>,
     poll_now: Arc<Notify>,
+    /// Locked while anything of the sidecar lives.
+    _state: Arc<StateFolder>,
     stopping: watch::Sender<bool>,
     refreshing: JoinHandle<()>,
     serving: JoinHandle<io::Result<()>>,
@@ -89,8 +91,14 @@ impl Sidecar {
         let log = LogFile::open(&state.decisions())?;
         let recorder = Arc::new(Recorder::start(log, Arc::clone(&metrics))?);
         let enforcer = Arc::new(Enforcer::new(config.channel, metrics));
-        let refresher =
-            Refresher::start(source, &config.root, state, Engine::new()?, Arc::clone(&enforcer)).await?;
+        let refresher = Refresher::start(
+            source,
+            &config.root,
+            Arc::clone(&state),
+            Engine::new()?,
+            Arc::clone(&enforcer),
+        )
+        .await?;
         let listen = |error| StartError::Listen { address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -106,6 +114,7 @@ impl Sidecar {
             enforcer,
             recorder,
             poll_now,
+            _state: state,
             refreshing: tokio::spawn(refreshing),
             serving: tokio::spawn(serving),
             stopping,

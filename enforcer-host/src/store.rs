@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use object_store::{
     BackoffConfig, ClientConfigKey, GetOptions, ObjectStore, ObjectStoreScheme, RetryConfig,
-    aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut},
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
     azure::{AzureConfigKey, MicrosoftAzureBuilder},
     gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
     local::LocalFileSystem,
@@ -55,10 +55,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] for another scheme or an incomplete configuration.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        let fail = |detail: String| StoreError { url: without_credentials(url), detail };
+        let shown = without_credentials(url);
+        let fail =
+            |detail: String| StoreError { detail: detail.replace(url, &shown), url: shown.clone() };
+        let another = || fail("use file://, s3://, gs:// or az://".to_owned());
         let parsed = Url::parse(url).map_err(|error| fail(error.to_string()))?;
-        let (scheme, prefix) =
-            ObjectStoreScheme::parse(&parsed).map_err(|error| fail(error.to_string()))?;
+        let (scheme, prefix) = ObjectStoreScheme::parse(&parsed).map_err(|_| another())?;
         let objects: Arc<dyn ObjectStore> = match scheme {
             ObjectStoreScheme::Local => Arc::new(LocalFileSystem::new()),
             ObjectStoreScheme::AmazonS3 => {
@@ -67,8 +69,7 @@ impl Store {
                     .with_url(url)
                     .with_retry(RETRIES)
                     .with_config(client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT)
-                    .with_config(client(ClientConfigKey::Timeout), REQUEST_TIMEOUT)
-                    .with_conditional_put(S3ConditionalPut::ETagMatch);
+                    .with_config(client(ClientConfigKey::Timeout), REQUEST_TIMEOUT);
                 Arc::new(builder.build().map_err(|error| fail(error.to_string()))?)
             }
             ObjectStoreScheme::GoogleCloudStorage => {
@@ -89,7 +90,7 @@ impl Store {
                     .with_config(client(ClientConfigKey::Timeout), REQUEST_TIMEOUT);
                 Arc::new(builder.build().map_err(|error| fail(error.to_string()))?)
             }
-            _ => return Err(fail("use file://, s3://, gs:// or az://".to_owned())),
+            _ => return Err(another()),
         };
         Ok(Self { objects, prefix })
     }

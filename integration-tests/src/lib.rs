@@ -1,3 +1,6 @@
-//! Tools of the integration tests: policy sets and requests made at random ([`generated`]).
+#![expect(clippy::expect_used, clippy::panic, reason = "a tool of tests: what fails must fail loudly")]
+//! Tools of the integration tests: policy sets and requests made at random ([`generated`]), and programs of
+//! other people to test against ([`python`]).
 
 pub mod generated;
+pub mod python;

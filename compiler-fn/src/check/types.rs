@@ -161,7 +161,10 @@ impl Link {
 #[derive(Debug)]
 struct Use {
     allowed: Candidates,
+    /// What asks for the type: a literal, or the attribute itself.
     span: Span,
+    /// Where the attribute's name stands.
+    path: Span,
 }
 
 #[derive(Debug)]
@@ -234,7 +237,7 @@ impl Types {
     /// Notes that an attribute is named, whatever its type.
     pub(super) fn mention(&mut self, path: &Path) {
         let id = self.id(&path.node);
-        self.attributes[id].uses.push(Use { allowed: Candidates::ALL, span: path.span });
+        self.attributes[id].uses.push(Use { allowed: Candidates::ALL, span: path.span, path: path.span });
     }
 
     fn atom(&mut self, atom: &Atom, decides: bool) {
@@ -323,7 +326,7 @@ impl Types {
     fn use_of(&mut self, path: &Path, allowed: Candidates, span: Span, decides: bool) {
         let id = self.id(&path.node);
         let attribute = &mut self.attributes[id];
-        attribute.uses.push(Use { allowed, span });
+        attribute.uses.push(Use { allowed, span, path: path.span });
         attribute.valued = true;
         attribute.decides |= decides;
     }
@@ -380,7 +383,7 @@ impl Types {
                     Finding::warning(
                         code::OPEN_TYPE,
                         Kind::Type,
-                        first.span,
+                        first.path,
                         format!("the type of `{}` cannot be told from its uses", paths[id]),
                     )
                     .here(format!("taken as {ty}"))
@@ -524,14 +527,17 @@ impl Types {
             let (None, Some(first)) = (&attribute.declared, attribute.uses.first()) else { continue };
             let mut finding = if self.strict {
                 let message = format!("unknown attribute `{path}`");
-                Finding::error(code::UNKNOWN_ATTRIBUTE, Kind::Unknown, first.span, message)
+                Finding::error(code::UNKNOWN_ATTRIBUTE, Kind::Unknown, first.path, message)
                     .because("the set's SCHEMA is STRICT, and does not declare it")
             } else {
                 let message = format!("attribute `{path}` is not declared in the set's SCHEMA");
-                Finding::warning(code::UNDECLARED, Kind::Unknown, first.span, message)
+                Finding::warning(code::UNDECLARED, Kind::Unknown, first.path, message)
             };
-            for other in attribute.uses.iter().skip(1).take(4) {
-                finding = finding.also(other.span, "also here");
+            // A list's entries are uses of their own, all with one name.
+            let mut places: Vec<Span> = attribute.uses.iter().map(|one| one.path).collect();
+            places.dedup();
+            for other in places.into_iter().skip(1).take(4) {
+                finding = finding.also(other, "also here");
             }
             findings.push(match nearest(path, declared.iter().copied()) {
                 Some(near) => finding.try_instead(format!("did you mean `{near}`?")),

@@ -3,3 +3,4 @@
 pub mod ast;
 pub mod format;
 pub mod parse;
+mod tokens;

@@ -99,7 +99,7 @@ impl<'t> Tokens<'t> {
     pub(crate) fn too_deep(&self, tokens: Range<usize>, limit: usize) -> Option<Token> {
         // For each open bracket, the NOTs before it; they last until it is closed.
         let mut open: Vec<usize> = Vec::new();
-        let (mut depth, mut nots) = (0, 0);
+        let (mut depth, mut nots) = (0_usize, 0);
         for token in self.all.get(tokens)? {
             match token.kind {
                 TokenKind::Open => {

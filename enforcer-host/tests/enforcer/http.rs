@@ -194,12 +194,13 @@ async fn first_line(stream: &mut TcpStream) -> String {
 async fn slow_clients_are_let_go() {
     let publisher = Publisher::new();
     publisher.publish(1, 'E');
-    let short = Duration::from_millis(200);
+    let short = Duration::from_secs(1);
     let config = aecp_enforcer::SidecarConfig {
         limits: Limits { head_time: short, body_time: short, connections: 2, ..Limits::default() },
         ..publisher.config()
     };
     let sidecar = Sidecar::start(config).await.unwrap();
+    within(sidecar.enforcer().watch().wait_for(Option::is_some)).await.unwrap();
     let mut head = TcpStream::connect(sidecar.address()).await.unwrap();
     head.write_all(b"POST /v1/decision HTTP/1.1\r\nhost:").await.unwrap();
     let mut body = TcpStream::connect(sidecar.address()).await.unwrap();

@@ -110,7 +110,7 @@ fn modules_of_another_shape_are_refused() {
         ("has 1048576 bytes", format!(r#"(memory (export "memory") 16 16) {nothing}"#)),
         ("bytes, not", format!(r#"(memory (export "memory") 2000 2000) {nothing}"#)),
         ("exports no function", memory.to_owned()),
-        ("is (func", format!(r#"{memory} (func (export "{DECIDE_EXPORT}") (param i32))"#)),
+        ("not (i32, i32) -> i32", format!(r#"{memory} (func (export "{DECIDE_EXPORT}") (param i32))"#)),
         ("failed", format!("{memory} {decide} unreachable)")),
         ("too long", format!("{memory} {decide} (loop (br 0)) unreachable)")),
         ("too long", format!("{memory} {nothing} (func $s (loop (br 0))) (start $s)")),

@@ -1,6 +1,6 @@
 //! Taking up releases, refusing them, and remembering over a restart.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use aecp_contract::{
     dsse::MAX_ENVELOPE_BYTES,
@@ -298,12 +298,14 @@ async fn a_successor_root_is_followed_and_remembered() {
 async fn a_stale_release_denies_and_an_expired_one_shows_a_frozen_store() {
     let publisher = Publisher::new();
     let mut short = release(1);
-    (short.expires, short.stale) = (after(2), after(2));
+    (short.expires, short.stale) = (after(4), after(4));
     publisher.publish_as(&publisher.key, &short, &artifacts('E', AuditLevel::None));
     let (enforcer, mut refresher) = publisher.enforcer().await;
     refresher.poll().await.unwrap();
     assert_eq!(decides_by(&enforcer), Some(1));
-    tokio::time::sleep(std::time::Duration::from_millis(3100)).await;
+    while enforcer.status().status == "serving" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     assert_eq!(refused(&mut refresher).await, Code::Expired);
     let decided = enforcer.snapshot().decide_json(br#"{"customer.region":"EU"}"#);
     assert_eq!((decided.decision(), decided.reason()), (Decision::Deny, Some(Reason::ReleaseStale)));
@@ -328,15 +330,10 @@ async fn a_state_folder_that_cannot_be_written_does_not_hold_a_release_back() {
     assert!(enforcer.metrics().encode().contains("aecp_state_write_failures_total 2"));
     fs::remove_file(publisher.state().join("releases")).unwrap();
     refresher.poll().await.unwrap();
-    let remembered = StateFolderPointer::read(&publisher);
-    assert_eq!(remembered, 2, "remembered as soon as it can be");
+    assert_eq!(remembered(&publisher), 2, "as soon as it can be");
 }
 
-struct StateFolderPointer;
-
-impl StateFolderPointer {
-    fn read(publisher: &Publisher) -> u64 {
-        let bytes = fs::read(publisher.state().join(layout::channel(&channel()))).unwrap();
-        ChannelPointer::from_json(&bytes, &channel()).unwrap().serial
-    }
+fn remembered(publisher: &Publisher) -> u64 {
+    let bytes = fs::read(publisher.state().join(layout::channel(&channel()))).unwrap();
+    ChannelPointer::from_json(&bytes, &channel()).unwrap().serial
 }

@@ -15,7 +15,7 @@ use super::grammar::Rule;
 use crate::{
     findings::Finding,
     language::ast::{
-        Declaration, Expect, Field, Given, Invariant, Literal, MaskMethod, Name, Path, Point, Policy,
+        Declaration, Expect, Field, Given, Invariant, Literal, MaskMethod, Name, Point, Policy,
         Schema, Scope, Spanned, Statement, Test,
     },
     source::Span,
@@ -74,7 +74,7 @@ impl Builder {
         let statement = match node.as_rule() {
             Rule::schema => Statement::Schema(self.schema(node)),
             Rule::policy => Statement::Policy(self.policy(node)?),
-            Rule::test => Statement::Test(self.test(node, span)?),
+            Rule::test => Statement::Test(self.test(node)?),
             Rule::invariant => Statement::Invariant(self.invariant(node)?),
             _ => return None,
         };
@@ -270,9 +270,9 @@ impl Builder {
         Some(Given { path, value })
     }
 
-    pub(super) fn outcome(&mut self, node: Node<'_>) -> Option<Spanned<Expect>> {
+    pub(super) fn expect(&self, node: Node<'_>) -> Option<Spanned<Expect>> {
         let span = self.span(&node);
-        let inner = node.into_inner().next()?;
+        let inner = node.into_inner().next_of(Rule::outcome)?.into_inner().next()?;
         let denies = inner.as_rule() == Rule::deny;
         let names = inner.into_inner().next_of(Rule::names).map(|names| {
             let names = names.into_inner().filter(|part| part.as_rule() == Rule::name);
@@ -286,7 +286,7 @@ impl Builder {
         Some(Spanned::new(expect, span))
     }
 
-    fn test(&mut self, node: Node<'_>, span: Span) -> Option<Test> {
+    fn test(&mut self, node: Node<'_>) -> Option<Test> {
         let mut parts = node.into_inner();
         let name = self.text(parts.next_of(Rule::test_head)?.into_inner().next_of(Rule::text)?)?;
         let mut draft = super::test_parts::Draft::default();
@@ -301,13 +301,13 @@ impl Builder {
                     draft.given(head, entries, &mut self.findings);
                 }
                 Rule::expect => {
-                    let outcome = self.outcome(part.into_inner().next_of(Rule::outcome)?)?;
-                    draft.expect(place, Some(outcome), &mut self.findings);
+                    let expect = self.expect(part);
+                    draft.expect(place, expect, &mut self.findings);
                 }
                 _ => {}
             }
         }
-        draft.finish(name, span, &mut self.findings)
+        draft.finish(name, &mut self.findings)
     }
 
     fn invariant(&mut self, node: Node<'_>) -> Option<Invariant> {
@@ -329,9 +329,4 @@ fn point(word: &str) -> Point {
         "DATA" => Point::Data,
         _ => Point::Egress,
     }
-}
-
-/// A path as the condition builder takes it.
-pub(super) fn path_of(builder: &Builder, parts: &mut Pairs<'_, Rule>) -> Option<Path> {
-    Some(builder.word(&parts.next_of(Rule::path)?))
 }

@@ -81,7 +81,7 @@ impl Builder {
     fn element(&mut self, node: Node<'_>) -> Option<(bool, Path)> {
         let mut parts = node.into_inner();
         let negated = parts.next_of_not();
-        Some((negated, super::build::path_of(self, &mut parts)?))
+        Some((negated, self.word(&parts.next_of(Rule::path)?)))
     }
 
     fn tail(&mut self, path: Path, node: Node<'_>) -> Option<Atom> {

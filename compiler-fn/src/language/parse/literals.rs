@@ -96,7 +96,7 @@ impl Builder {
         }
     }
 
-    fn refuse<T>(&mut self, span: Span, message: String, cause: impl Into<String>) -> Option<T> {
+    pub(super) fn refuse<T>(&mut self, span: Span, message: String, cause: impl Into<String>) -> Option<T> {
         self.report(Finding::error(code::BAD_LITERAL, Kind::Syntax, span, message).because(cause));
         None
     }

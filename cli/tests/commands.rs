@@ -1,0 +1,267 @@
+//! The commands, run as their users run them: real processes, real files, their real output.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const RESIDENCY: &str = r#"
+POLICY data_residency_eu {
+  SCOPE: customer_data WHERE customer.region = "EU"
+  CONSTRAINT: storage.location IN ["eu-west-1", "eu-central-1"]
+  ENFORCEMENT: BLOCKING
+  AUDIT: REQUIRED
+}
+POLICY big_payload {
+  SCOPE: requests
+  CONSTRAINT: payload.size_kb <= 1024
+  ENFORCEMENT: ADVISORY
+}
+TEST "EU data stored in the US is denied" {
+  GIVEN: { resource.type: "customer_data", customer.region: "EU", storage.location: "us-east-1" }
+  EXPECT: DENY BY data_residency_eu
+}
+"#;
+
+const REQUESTS: &str = r#"{"resource":{"type":"customer_data"},"customer.region":"EU","storage.location":"us-east-1","payload":{"size_kb":2000}}
+{"resource":{"type":"customer_data"},"customer":{"region":"EU"},"storage":{"location":"eu-west-1"},"payload.size_kb":1}
+{"resource.type":"customer_data","customer.region":"EU","payload.size_kb":1}
+
+{"resource.type":"other"}
+not json
+"#;
+
+const DECISIONS: &str = r#"{"decision":"DENY","violated":[{"policy":"big_payload","enforcement":"ADVISORY"},{"policy":"data_residency_eu","enforcement":"BLOCKING"}],"indeterminate":[]}
+{"decision":"ALLOW","violated":[],"indeterminate":[]}
+{"decision":"DENY","violated":[],"indeterminate":[{"policy":"data_residency_eu","enforcement":"BLOCKING"}]}
+{"decision":"ALLOW","violated":[],"indeterminate":[{"policy":"big_payload","enforcement":"ADVISORY"}]}
+{"decision":"DENY","violated":[],"indeterminate":[],"reason":"invalid_request"}
+"#;
+
+fn aecp(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_aecp")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A folder with the set `set/` and the requests `requests.jsonl`.
+fn folder(text: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("set")).unwrap();
+    fs::write(folder.path().join("set/residency.aecp"), text).unwrap();
+    fs::write(folder.path().join("requests.jsonl"), REQUESTS).unwrap();
+    folder
+}
+
+fn publish(folder: &Path) -> Output {
+    let store = format!("file://{}/store", folder.display());
+    aecp(
+        folder,
+        &["publish", "set", "--store", &store, "--channel", "prod", "--key", "keys/private.pem"],
+    )
+}
+
+#[test]
+fn decisions_are_the_same_from_sources_and_from_the_signed_release() {
+    let folder = folder(RESIDENCY);
+    let folder = folder.path();
+    let from_set = aecp(folder, &["decide", "--set", "set", "--requests", "requests.jsonl"]);
+    assert_eq!(out(&from_set), DECISIONS, "{}", err(&from_set));
+
+    assert!(aecp(folder, &["keygen", "--out", "keys"]).status.success());
+    let published = publish(folder);
+    assert!(published.status.success(), "{}", err(&published));
+    assert!(out(&published).contains("published release 1 of channel prod"));
+    let store = format!("file://{}/store", folder.display());
+    let release = ["--store", &store, "--channel", "prod", "--root", "keys/root.json"];
+    let verified = aecp(folder, &[&["verify"], &release[..]].concat());
+    assert!(verified.status.success(), "{}{}", out(&verified), err(&verified));
+    let from_store =
+        aecp(folder, &[&["decide", "--requests", "requests.jsonl"], &release[..]].concat());
+    assert_eq!(out(&from_store), DECISIONS, "{}", err(&from_store));
+
+    assert!(out(&publish(folder)).contains("release 2"), "serials grow");
+    assert!(aecp(folder, &["keygen", "--out", "others"]).status.success());
+    let mut distrusted = release;
+    distrusted[5] = "others/root.json";
+    let refused = aecp(folder, &[&["verify", "--format", "json"], &distrusted[..]].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    let report: Value = serde_json::from_str(&out(&refused)).unwrap();
+    assert_eq!(report["code"], json!("root_mismatch"), "{report}");
+}
+
+#[test]
+fn any_changed_byte_of_any_object_in_the_store_is_refused() {
+    let folder = folder(RESIDENCY);
+    let folder = folder.path();
+    assert!(aecp(folder, &["keygen", "--out", "keys"]).status.success());
+    assert!(publish(folder).status.success());
+    let store = format!("file://{}/store", folder.display());
+    let release = ["verify", "--store", &store, "--channel", "prod", "--root", "keys/root.json"];
+    let mut objects = Vec::new();
+    files(&folder.join("store"), &mut objects);
+    assert_eq!(objects.len(), 6, "{objects:?}");
+    for object in objects {
+        let good = fs::read(&object).unwrap();
+        for at in [0, good.len() / 3, good.len() / 2, good.len() - 2] {
+            let mut flipped = good.clone();
+            flipped[at] ^= 1;
+            fs::write(&object, &flipped).unwrap();
+            let refused = aecp(folder, &release);
+            assert_eq!(refused.status.code(), Some(1), "{} at {at}: {}", object.display(), out(&refused));
+        }
+        fs::write(&object, &good[..good.len() - 1]).unwrap();
+        assert_eq!(aecp(folder, &release).status.code(), Some(1), "{} cut", object.display());
+        fs::write(&object, &good).unwrap();
+    }
+    assert!(aecp(folder, &release).status.success());
+}
+
+fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if !path.ends_with(".publish.lock") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn a_set_whose_test_fails_is_not_published() {
+    let folder = folder(&RESIDENCY.replace("DENY BY data_residency_eu", "ALLOW"));
+    let folder = folder.path();
+    assert!(aecp(folder, &["keygen", "--out", "keys"]).status.success());
+    let refused = publish(folder);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("E030"), "{}", err(&refused));
+    assert!(!folder.join("store/channels").exists());
+    let tested = aecp(folder, &["test", "set", "--format", "json"]);
+    assert_eq!(tested.status.code(), Some(1));
+    let report: Value = serde_json::from_str(&out(&tested)).unwrap();
+    assert_eq!((&report["passed"], &report["failed"]), (&json!(0), &json!(1)));
+    let junit = out(&aecp(folder, &["test", "set", "--format", "junit"]));
+    assert!(junit.contains(r#"tests="1" failures="1""#), "{junit}");
+}
+
+#[test]
+fn a_syntax_error_a_type_error_and_an_unknown_attribute_are_reported_together() {
+    let text = r#"SCHEMA STRICT { resource.type: STRING
+  customer.region: STRING
+  payload.size_kb: INT }
+POLICY first {
+  SCOPE: requests WHERE customer.region == == "EU"
+  CONSTRAINT: payload.size_kb < 10
+  ENFORCEMENT: BLOCKING
+}
+POLICY second {
+  SCOPE: customer_data
+  CONSTRAINT: payload.size_kb == "ten" AND customer.regoin == "EU"
+  ENFORCEMENT: BLOCKING
+}
+"#;
+    let folder = folder(text);
+    let checked = aecp(folder.path(), &["check", "set", "--format", "json"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let report: Value = serde_json::from_str(&out(&checked)).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let underlined = |finding: &Value| {
+        let span = &finding["spans"][0];
+        let number = |name: &str| span[name].as_u64().unwrap() as usize;
+        let line: Vec<char> = lines[number("line") - 1].chars().collect();
+        line[number("column") - 1..number("end_column") - 1].iter().collect::<String>()
+    };
+    let shown: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            let policy = finding["policies"][0].as_str().unwrap_or_default();
+            (finding["kind"].as_str().unwrap(), policy.to_owned(), underlined(finding))
+        })
+        .collect();
+    let expected = [
+        ("syntax", "first".to_owned(), "==".to_owned()),
+        ("type", "second".to_owned(), "\"ten\"".to_owned()),
+        ("unknown", "second".to_owned(), "customer.regoin".to_owned()),
+    ];
+    assert_eq!(shown, expected, "{report:#}");
+    let text = err(&aecp(folder.path(), &["check", "set"]));
+    assert!(text.contains("did you mean `customer.region`?"), "{text}");
+    assert!(text.contains("3 errors, 0 warnings"), "{text}");
+    assert!(!text.contains('\x1b'), "no colour where nobody sees it");
+}
+
+#[test]
+fn two_compilations_in_two_processes_give_the_same_bytes() {
+    let folder = folder(RESIDENCY);
+    let folder = folder.path();
+    // Another folder and another working directory: no path may show.
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::create_dir(elsewhere.path().join("copy")).unwrap();
+    fs::copy(folder.join("set/residency.aecp"), elsewhere.path().join("copy/residency.aecp")).unwrap();
+    assert!(aecp(folder, &["compile", "set", "--out", "build"]).status.success());
+    assert!(aecp(elsewhere.path(), &["compile", "copy", "--out", "b"]).status.success());
+    for name in ["policy.wasm", "policy.core.wasm", "manifest.json"] {
+        let one = fs::read(folder.join("build").join(name)).unwrap();
+        let two = fs::read(elsewhere.path().join("b").join(name)).unwrap();
+        assert!(one == two, "{name} differs");
+    }
+}
+
+#[test]
+fn formatting_changes_layout_alone_and_only_once() {
+    let folder = folder(RESIDENCY);
+    let folder = folder.path();
+    let before = out(&aecp(folder, &["decide", "--set", "set", "--requests", "requests.jsonl"]));
+    assert_eq!(aecp(folder, &["fmt", "set", "--check"]).status.code(), Some(1));
+    assert!(aecp(folder, &["fmt", "set"]).status.success());
+    assert!(aecp(folder, &["fmt", "set", "--check"]).status.success());
+    let after = out(&aecp(folder, &["decide", "--set", "set", "--requests", "requests.jsonl"]));
+    assert_eq!(before, after);
+}
+
+#[test]
+fn bench_reports_in_the_shape_that_scripts_rely_on() {
+    let folder = folder(RESIDENCY);
+    let requests: String = REQUESTS.lines().take(3).map(|line| format!("{line}\n")).collect();
+    fs::write(folder.path().join("requests.jsonl"), requests).unwrap();
+    let bench = ["bench", "set", "--requests", "requests.jsonl", "--format", "json"];
+    let output = aecp(folder.path(), &bench);
+    let report: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!((&report["rules"], &report["requests"]), (&json!(2), &json!(3)));
+    for times in ["prepared_ns", "json_ns"] {
+        for value in ["mean", "p50", "p99"] {
+            assert!(report[times][value].as_f64().unwrap() > 0.0, "{report}");
+        }
+    }
+    assert!(report["compile_ms"].as_object().unwrap().len() > 4, "{report}");
+    assert!(report["peak_rss_kb"].as_u64().unwrap() > 1000, "{report}");
+}
+
+#[test]
+fn what_cannot_be_done_is_said_with_what_to_do() {
+    let folder = folder(RESIDENCY);
+    let folder = folder.path();
+    let none = aecp(folder, &["check", "nowhere"]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(err(&none).contains("`nowhere`"), "{}", err(&none));
+    assert!(aecp(folder, &["keygen", "--out", "keys"]).status.success());
+    let again = aecp(folder, &["keygen", "--out", "keys"]);
+    assert!(err(&again).contains("is there already"), "{}", err(&again));
+    let key = fs::read_to_string(folder.join("keys/private.pem")).unwrap();
+    fs::write(folder.join("keys/private.pem"), key.replace("PRIVATE KEY", "PUBLIC KEY")).unwrap();
+    let wrong = publish(folder);
+    assert!(err(&wrong).contains("not an Ed25519 private key"), "{}", err(&wrong));
+    assert!(!err(&wrong).contains(key.lines().nth(1).unwrap()), "the key is never shown");
+}

@@ -1,0 +1,289 @@
+//! What to say about a piece that the grammar refuses: what was expected, what was found, what was meant.
+
+use std::ops::Range;
+
+use super::{
+    MAX_NESTING, Reader, Refusal,
+    grammar::Rule,
+    words::{
+        AUDITS, ENFORCEMENTS, EXCEPTIONS, METHODS, OPERATORS, OUTCOMES, POINTS, TYPES,
+        keyword_of_other_case, one_of, or, suggestion,
+    },
+};
+use crate::{
+    findings::{Finding, Kind, code},
+    language::tokens::TokenKind,
+};
+
+impl Reader<'_> {
+    /// Reports why a piece, given to the grammar as `rule`, was refused: one finding.
+    pub(super) fn diagnose(&mut self, rule: Rule, piece: &Range<usize>, refusal: &Refusal) {
+        let finding = match refusal {
+            Refusal::TooDeep(token) => {
+                let place = super::span(self.file, &(token.start..token.end));
+                let message = format!("nested deeper than {MAX_NESTING} levels");
+                Finding::error(code::LIMIT, Kind::Limit, place, message)
+                    .because("each bracket and each `NOT` is a level")
+            }
+            Refusal::Syntax { at, expected } => {
+                let all = &self.tokens.all[..piece.end.min(self.tokens.all.len())];
+                let index = all.partition_point(|token| token.end <= *at).max(piece.start);
+                if index < piece.end {
+                    self.unexpected(rule, piece, index, expected)
+                } else {
+                    self.ends_early(rule, piece, expected)
+                }
+            }
+        };
+        self.report(finding);
+    }
+
+    /// The piece goes wrong at token `index`.
+    fn unexpected(&self, rule: Rule, piece: &Range<usize>, index: usize, expected: &[Rule]) -> Finding {
+        let word = self.tokens.word(index);
+        let kind = self.tokens.all.get(index).map_or(TokenKind::Symbol, |token| token.kind);
+        let what = expectation(rule, expected);
+        match kind {
+            TokenKind::Unterminated => {
+                return self
+                    .error_at(index, "unterminated string")
+                    .because("a string ends with `\"` on the line that it starts on");
+            }
+            TokenKind::SingleQuoted => {
+                let inside = word.get(1..word.len().saturating_sub(1)).unwrap_or_default();
+                return self
+                    .error_at(index, format!("expected {what}, found `{word}`"))
+                    .because("strings stand in double quotes")
+                    .try_instead(format!("write `\"{}\"`", inside.replace('"', "\\\"")));
+            }
+            TokenKind::Number if wants_number(expected) && !is_number(word) => {
+                return self
+                    .error_at(index, format!("`{word}` is neither a number nor a duration"))
+                    .because("the units of a duration are `ms`, `s`, `m`, `h`, `d` and `w`");
+            }
+            TokenKind::Word => {
+                if let Some((name, words)) = choice(expected) {
+                    return self.unknown_word(index, name, words);
+                }
+            }
+            _ => {}
+        }
+        let after = match expected {
+            [Rule::colon | Rule::open_brace | Rule::open_paren | Rule::open_bracket]
+                if index > piece.start =>
+            {
+                format!(" after {}", self.found(index - 1))
+            }
+            _ => String::new(),
+        };
+        let mut finding = self.error_at(index, format!("expected {what}{after}, found `{word}`"));
+        if kind == TokenKind::Close
+            && let Some(opener) = self.unclosed(piece.start..index)
+            && expected.iter().any(|rule| closes(*rule))
+        {
+            finding = finding.also(self.place(&(opener..opener + 1)), "opened here");
+        }
+        self.with_hint(finding, index, expected)
+    }
+
+    /// The piece stops where something is still expected.
+    fn ends_early(&self, rule: Rule, piece: &Range<usize>, expected: &[Rule]) -> Finding {
+        let last = piece.end.saturating_sub(1);
+        if piece.is_empty() {
+            return self.error_at(piece.start, format!("expected {}", expectation(rule, expected)));
+        }
+        let opener = self.unclosed(piece.clone()).filter(|_| expected.iter().any(|rule| closes(*rule)));
+        let Some(opener) = opener else {
+            let message = format!("expected {} after {}", expectation(rule, expected), self.found(last));
+            return self.error_at(last, message);
+        };
+        let closing = match self.tokens.word(opener) {
+            "{" => "}",
+            "(" => ")",
+            _ => "]",
+        };
+        self.error_at(last, format!("expected `{closing}` after {}", self.found(last)))
+            .also(self.place(&(opener..opener + 1)), "opened here")
+    }
+
+    /// The innermost bracket that the tokens open and do not close.
+    fn unclosed(&self, tokens: Range<usize>) -> Option<usize> {
+        let mut open = Vec::new();
+        for index in tokens {
+            match self.tokens.all.get(index)?.kind {
+                TokenKind::Open => open.push(index),
+                TokenKind::Close => drop(open.pop()),
+                _ => {}
+            }
+        }
+        open.pop()
+    }
+
+    /// A word that is none of those its place takes.
+    fn unknown_word(&self, index: usize, name: &str, words: &[&'static str]) -> Finding {
+        let word = self.tokens.word(index);
+        if name == "type" && word == "LIST" {
+            return self
+                .error_at(index, "a LIST cannot hold a LIST")
+                .because("the elements of a LIST have one type, itself no LIST");
+        }
+        let place = self.place(&(index..index + 1));
+        let message = format!("unknown {name} `{word}`");
+        let finding = Finding::error(code::UNKNOWN_FIELD, Kind::Unknown, place, message);
+        match suggestion(word, words) {
+            Some(suggestion) => finding.try_instead(suggestion),
+            None => finding.because(format!("it is {}", one_of(words))),
+        }
+    }
+
+    /// Adds what was probably meant.
+    fn with_hint(&self, finding: Finding, index: usize, expected: &[Rule]) -> Finding {
+        let word = self.tokens.word(index);
+        let kind = self.tokens.all.get(index).map_or(TokenKind::Symbol, |token| token.kind);
+        let expects = |rule: Rule| expected.contains(&rule);
+        let symbol = match word {
+            "&&" | "&" => Some("AND"),
+            "||" | "|" => Some("OR"),
+            "!" => Some("NOT"),
+            "<>" => Some("!="),
+            "=>" => Some(">="),
+            "=~" => Some("MATCHES"),
+            ":" | ":=" | "===" if expects(Rule::tail) => Some("=="),
+            _ => None,
+        };
+        if let Some(symbol) = symbol {
+            return finding.try_instead(format!("write `{symbol}`"));
+        }
+        if index > 0 && expects(Rule::element) && matches!(word, "==" | "=" | "!=" | "<" | "<=" | ">" | ">=")
+        {
+            return finding.because("an attribute stands on the left of a comparison");
+        }
+        if kind != TokenKind::Word {
+            return finding;
+        }
+        let wants_name = expects(Rule::name) || expects(Rule::path) || expects(Rule::given_entry);
+        if let Some(keyword) = keyword_of_other_case(word).filter(|_| !wants_name) {
+            return finding.try_instead(format!("keywords are upper case: `{keyword}`"));
+        }
+        if expects(Rule::name) && word.contains('.') {
+            return finding.because("a name has no dots");
+        }
+        let lower = word.to_ascii_lowercase();
+        let is_name = |name: &str| name.starts_with(|c: char| c.is_ascii_lowercase()) && name.is_ascii();
+        let takes_path = wants_name || expects(Rule::value) || expects(Rule::condition) || expects(Rule::clause);
+        if takes_path && lower != word && lower.split('.').all(is_name) {
+            return finding.because("names are lower case").try_instead(format!("write `{lower}`"));
+        }
+        let near = expects(Rule::tail).then(|| suggestion(word, &OPERATORS)).flatten();
+        match near {
+            Some(suggestion) => finding.try_instead(suggestion),
+            None => finding,
+        }
+    }
+}
+
+fn closes(rule: Rule) -> bool {
+    matches!(rule, Rule::close_brace | Rule::close_paren | Rule::close_bracket)
+}
+
+fn wants_number(expected: &[Rule]) -> bool {
+    let numbers = [
+        Rule::literal, Rule::value, Rule::integer, Rule::duration, Rule::given_value, Rule::clause,
+        Rule::condition,
+    ];
+    expected.iter().any(|rule| numbers.contains(rule))
+}
+
+/// Whether the token is a number or duration, though perhaps not of the kind that is expected.
+fn is_number(word: &str) -> bool {
+    let digits = word.strip_prefix('-').unwrap_or(word);
+    let units = ["ms", "s", "m", "h", "d", "w"];
+    let number = units.iter().find_map(|unit| digits.strip_suffix(unit)).unwrap_or(digits);
+    let whole = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    whole(number) || digits.split_once('.').is_some_and(|(a, b)| whole(a) && whole(b))
+}
+
+/// The closed choice of words that is expected, and what it is called.
+fn choice(expected: &[Rule]) -> Option<(&'static str, &'static [&'static str])> {
+    expected.iter().find_map(|rule| {
+        let choice: (_, &[&str]) = match rule {
+            Rule::enforcement_word => ("enforcement", &ENFORCEMENTS),
+            Rule::audit_word => ("audit level", &AUDITS),
+            Rule::exception_word => ("exception", &EXCEPTIONS),
+            Rule::point => ("enforcement point", &POINTS),
+            Rule::type_name | Rule::element_type | Rule::scalar_type => ("type", &TYPES),
+            Rule::method => ("way of masking", &METHODS),
+            Rule::outcome => ("outcome", &OUTCOMES),
+            _ => return None,
+        };
+        Some(choice)
+    })
+}
+
+/// What was expected, in words.
+fn expectation(piece: Rule, expected: &[Rule]) -> String {
+    // An attribute with nothing behind it needs an operator sooner than an AND.
+    if expected.contains(&Rule::tail) {
+        return "an operator such as `==` or `IN`".to_owned();
+    }
+    let condition = [Rule::condition, Rule::clause, Rule::group];
+    if expected.iter().any(|rule| condition.contains(rule)) {
+        return "a condition".to_owned();
+    }
+    let mut phrases: Vec<String> = Vec::new();
+    for rule in expected {
+        let phrase = phrase(piece, *rule);
+        if !phrases.contains(&phrase) {
+            phrases.push(phrase);
+        }
+    }
+    if phrases.is_empty() { "something else".to_owned() } else { or(&phrases) }
+}
+
+fn phrase(piece: Rule, rule: Rule) -> String {
+    let fixed = match rule {
+        Rule::EOI => match piece {
+            Rule::one_field => "the next field",
+            Rule::one_declaration => "the next declaration",
+            Rule::one_given_entry => "the next attribute",
+            Rule::one_expect => "`}`",
+            _ => "a statement",
+        },
+        Rule::schema | Rule::policy | Rule::test | Rule::invariant => "a statement",
+        Rule::field => "a field such as `SCOPE:`",
+        Rule::value => "a literal or an attribute",
+        Rule::literal => "a literal",
+        Rule::given_value => "a literal or a list",
+        Rule::collection => "a list, an attribute or `CIDR`",
+        Rule::element => "`IN`",
+        Rule::name => "a name",
+        Rule::path | Rule::declaration | Rule::given_entry => "an attribute",
+        Rule::text => "a string",
+        Rule::integer => "a whole number",
+        Rule::duration => "a duration such as `15m`",
+        Rule::type_name | Rule::element_type | Rule::scalar_type => "a type",
+        Rule::colon => "`:`",
+        Rule::comma => "`,`",
+        Rule::less => "`<`",
+        Rule::greater => "`>`",
+        Rule::open_brace => "`{`",
+        Rule::close_brace => "`}`",
+        Rule::open_paren => "`(`",
+        Rule::close_paren => "`)`",
+        Rule::open_bracket => "`[`",
+        Rule::close_bracket => "`]`",
+        Rule::enforcement_word => return one_of(&ENFORCEMENTS),
+        Rule::audit_word => return one_of(&AUDITS),
+        Rule::exception_word => return one_of(&EXCEPTIONS),
+        Rule::point => return one_of(&POINTS),
+        Rule::method => return one_of(&METHODS),
+        Rule::outcome => return one_of(&OUTCOMES),
+        Rule::effective => "`FROM` or `UNTIL`",
+        // Keywords are named after themselves.
+        other => {
+            let name = format!("{other:?}");
+            return format!("`{}`", name.trim_end_matches("_kw").to_ascii_uppercase());
+        }
+    };
+    fixed.to_owned()
+}
