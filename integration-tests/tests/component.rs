@@ -9,7 +9,14 @@ use aecp_compiler::{
 use aecp_integration_tests::python;
 
 const SET: &str = r#"
-SCHEMA { customer.region: ENUM("EU", "US") }
+SCHEMA {
+  customer.region: ENUM("EU", "US")
+  payload.ratio: DECIMAL
+  principal.roles: LIST<STRING>
+  resource.type: STRING
+  source.ip: IP
+  storage.location: STRING
+}
 POLICY residency {
   SCOPE: customer_data WHERE customer.region = "EU"
   CONSTRAINT: storage.location IN ["eu-west-1", "eu-central-1"] AND principal.roles CONTAINS "dpo"
