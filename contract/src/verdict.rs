@@ -53,7 +53,8 @@ pub struct InvalidVerdict;
 
 impl Verdict {
     /// Reads the verdict at `address` of the module's `memory`, trusting nothing in it: every index must be
-    /// ascending and below `policies` or `modules`.
+    /// below `policies` or `modules` and stand once. The module lists them as it finds them; here they are
+    /// put in order.
     ///
     /// # Errors
     /// [`InvalidVerdict`] for any address, case or index out of its range.
@@ -74,10 +75,14 @@ impl Verdict {
             if length > 0 {
                 for bytes in span(memory, word(record, at)?, length * 4)?.as_chunks::<4>().0 {
                     let index = u32::from_le_bytes(*bytes);
-                    if index as usize >= limit || indexes.last().is_some_and(|last| *last >= index) {
+                    if index as usize >= limit {
                         return Err(InvalidVerdict);
                     }
                     indexes.push(index);
+                }
+                indexes.sort_unstable();
+                if !indexes.is_sorted_by(|a, b| a < b) {
+                    return Err(InvalidVerdict);
                 }
             }
             Ok(indexes)
@@ -131,7 +136,9 @@ mod tests {
         assert_eq!(Verdict::read(&good, 12, 5, 0), Err(InvalidVerdict), "record beyond memory");
         assert_eq!(Verdict::read(&good, u32::MAX, 5, 0), Err(InvalidVerdict));
         let descending = memory([0x0201, 28, 2, 0, 0, 0, 0, 4, 1]);
-        assert_eq!(Verdict::read(&descending, 0, 5, 0), Err(InvalidVerdict));
+        assert_eq!(Verdict::read(&descending, 0, 5, 0).unwrap().violated, [1, 4]);
+        let twice = memory([0x0201, 28, 2, 0, 0, 0, 0, 4, 4]);
+        assert_eq!(Verdict::read(&twice, 0, 5, 0), Err(InvalidVerdict));
         let no_case = memory([0x0203, 28, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(Verdict::read(&no_case, 0, 5, 0), Err(InvalidVerdict));
     }

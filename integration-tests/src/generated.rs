@@ -100,6 +100,9 @@ const KINDS: &[Kind] = &[
     },
 ];
 
+/// What SCOPE names and requests are of.
+const RESOURCES: [&str; 6] = ["doc", "card", "log", "customer_data", "customer_date", "a_resource_of_a_long_name"];
+
 const TEXT: usize = 0;
 const IP: usize = 7;
 /// Kinds with an order.
@@ -213,10 +216,14 @@ pub fn set(random: &mut Random, policies: usize) -> Vec<(String, String)> {
         }
         for _ in 0..random.below(policies) + 1 {
             number += 1;
-            let scope = match random.below(4) {
+            let resource = random.pick(&RESOURCES);
+            let scope = match random.below(8) {
                 0 => "requests".to_owned(),
-                1 => "doc".to_owned(),
-                2 => format!("doc WHERE {}", condition(random, 2)),
+                1 | 2 => resource.to_owned(),
+                3 => format!("{resource} WHERE {}", condition(random, 2)),
+                4 => format!("{resource} WHERE a.region == {} AND {}", literal(random, 1), atom(random)),
+                5 => format!("requests WHERE resource.type IN [\"{resource}\", \"other\", \"x\"]"),
+                6 => format!("requests WHERE a.text == {} AND {}", literal(random, TEXT), atom(random)),
                 _ => format!("requests WHERE {{ {} }}", condition(random, 2)),
             };
             let enforcement = random.pick(&["BLOCKING", "BLOCKING", "ADVISORY", "AUDIT_ONLY"]);
@@ -283,7 +290,11 @@ pub fn request(random: &mut Random) -> String {
         }
     }
     if !random.once_in(4) {
-        let ty = random.pick(&["\"doc\"", "\"other\"", "3"]);
+        let ty = match random.below(8) {
+            0 => "3".to_owned(),
+            1 => "\"other\"".to_owned(),
+            _ => format!("\"{}\"", random.pick(&RESOURCES)),
+        };
         top.push(format!("\"resource\":{{\"type\":{ty},\"id\":[1,{{\"deep\":2}}]}}"));
     }
     format!("{{{}}}", top.join(","))

@@ -34,7 +34,7 @@ fn reference_interpreter_and_enforcer_agree_on_random_sets_and_requests() {
     let (mut denied, mut indeterminate, mut violated) = (0, 0, 0);
     for seed in 0..300 {
         let mut random = Random::new(seed);
-        let set = checked(&sources(&generated::set(&mut random, 8)), seed);
+        let set = checked(&sources(&generated::set(&mut random, 24)), seed);
         let core = generate::core_module(&set).unwrap();
         let mut interpreter = Interpreter::new(&set, &core).unwrap();
         let enforcer =

@@ -2,13 +2,15 @@
 //! the machine's own. Conditions of many atoms are cut into functions of their own, since the time that
 //! Cranelift takes grows faster than a function's size.
 
-use aecp_contract::slots::PAYLOAD;
+use aecp_contract::slots::{PAYLOAD, Tag};
 use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
 
 use super::{
     helpers::{Helper, at, slot_offset},
     lower::{Atom, Constant, Expr, Right, Shape, Test},
     memory::Memory,
+    shared::Shared,
+    texts::{Lookup, Texts},
 };
 
 /// The most atoms in one function.
@@ -17,30 +19,47 @@ const MAX_ATOMS: usize = 24;
 /// The most operands of one AND or OR in one function.
 const MAX_OPERANDS: usize = 16;
 
+/// The longest constant that is compared in the code itself.
+const MAX_INLINE_TEXT: usize = 32;
+
 /// The slots' address, in every function that looks at them.
 pub(super) const SLOTS: u32 = 0;
 
 /// Functions `(slots) -> truth` that conditions were cut into, and the constants that they need.
 pub(super) struct Conditions<'a> {
     pub(super) memory: &'a mut Memory,
+    pub(super) texts: &'a Texts,
+    pub(super) shared: &'a Shared,
     pub(super) functions: &'a mut Vec<Function>,
     /// The index of the first of `functions` in the module.
     pub(super) first_function: u32,
 }
 
 impl Conditions<'_> {
-    /// Code that leaves the truth of `expr`; `locals` is the number of i32 locals in use so far, which it
-    /// raises as it takes more.
-    pub(super) fn emit(&mut self, expr: &Expr, code: &mut Code, locals: &mut u32) {
+    /// Code that leaves the truth of all of `operands`.
+    pub(super) fn all(&mut self, operands: &[&Expr], code: &mut Code) {
+        match operands {
+            [] => {
+                code.sink().i32_const(3);
+            }
+            operands => {
+                let operands: Vec<_> = operands.iter().map(|operand| (*operand).clone()).collect();
+                self.chain(&operands, true, code);
+            }
+        }
+    }
+
+    /// Code that leaves the truth of `expr`.
+    fn emit(&mut self, expr: &Expr, code: &mut Code) {
         match expr {
             Expr::Atom(atom) => self.atom(atom, code),
-            Expr::And(operands) => self.chain(operands, true, code, locals),
-            Expr::Or(operands) => self.chain(operands, false, code, locals),
+            Expr::And(operands) => self.chain(operands, true, code),
+            Expr::Or(operands) => self.chain(operands, false, code),
         }
     }
 
     /// Operands one after the other, until one decides.
-    fn chain(&mut self, operands: &[Expr], and: bool, code: &mut Code, locals: &mut u32) {
+    fn chain(&mut self, operands: &[Expr], and: bool, code: &mut Code) {
         if operands.len() > MAX_OPERANDS {
             let rebuild = |part: &[Expr]| {
                 let part = part.to_vec();
@@ -48,28 +67,31 @@ impl Conditions<'_> {
             };
             let size = operands.len().div_ceil(MAX_OPERANDS).max(MAX_OPERANDS);
             let parts: Vec<_> = operands.chunks(size).map(rebuild).collect();
-            return self.chain(&parts, and, code, locals);
+            return self.chain(&parts, and, code);
         }
-        let result = *locals;
-        *locals += 1;
-        let (neutral, deciding) = if and { (3, 0) } else { (0, 3) };
-        code.sink().i32_const(neutral).local_set(result).block(BlockType::Empty);
-        for (i, operand) in operands.iter().enumerate() {
+        let mut cheapest_first: Vec<&Expr> = operands.iter().collect();
+        cheapest_first.sort_by_key(|operand| cost(operand));
+        let (deciding, last) = (if and { 0 } else { 3 }, operands.len() - 1);
+        let result = code.local();
+        code.sink().block(BlockType::Empty);
+        for (i, operand) in cheapest_first.into_iter().enumerate() {
             if weight(operand) > MAX_ATOMS {
                 let function = self.function(operand);
                 code.sink().local_get(SLOTS).call(function);
             } else {
-                self.emit(operand, code, locals);
+                self.emit(operand, code);
             }
             let mut sink = code.sink();
-            sink.local_get(result);
-            if and {
-                sink.i32_and();
-            } else {
-                sink.i32_or();
+            if i > 0 {
+                sink.local_get(result);
+                if and {
+                    sink.i32_and();
+                } else {
+                    sink.i32_or();
+                }
             }
             sink.local_set(result);
-            if i + 1 < operands.len() {
+            if i < last {
                 sink.local_get(result).i32_const(deciding).i32_eq().br_if(0);
             }
         }
@@ -78,31 +100,103 @@ impl Conditions<'_> {
 
     /// Puts `expr` into a function of its own and returns its index.
     fn function(&mut self, expr: &Expr) -> u32 {
-        let mut code = Code::default();
-        let mut locals = SLOTS + 1;
-        self.emit(expr, &mut code, &mut locals);
-        let function = code.function(SLOTS + 1, locals);
-        self.functions.push(function);
+        let mut code = Code::new(SLOTS + 1);
+        self.emit(expr, &mut code);
+        self.functions.push(code.function());
         self.first_function + self.functions.len() as u32 - 1
     }
 
     fn atom(&mut self, atom: &Atom, code: &mut Code) {
-        let mut sink = code.sink();
+        if let Some(function) = self.shared.function(atom) {
+            code.sink().local_get(SLOTS).call(function);
+            if atom.negated {
+                // 0, 1, 3 become 3, 1, 0: bits of the table 0b00_00_01_11, two for each.
+                let value = code.local();
+                let mut sink = code.sink();
+                sink.local_set(value).i32_const(0b0111).local_get(value).i32_const(1).i32_shl();
+                sink.i32_shr_u().i32_const(3).i32_and();
+            }
+            return;
+        }
+        self.computed(atom, code);
+    }
+
+    /// Code that leaves the truth of an atom, worked out on the spot.
+    pub(super) fn computed(&mut self, atom: &Atom, code: &mut Code) {
+        if self.looked_up(atom, code) {
+            return;
+        }
         for (i, (slot, tag)) in atom.known.iter().enumerate() {
-            sink.local_get(SLOTS).i32_load8_u(at(slot_offset(*slot)));
-            sink.i32_const(*tag as i32).i32_eq();
+            self.known(*slot, *tag, code);
             if i > 0 {
-                sink.i32_and();
+                code.sink().i32_and();
             }
         }
         if atom.known.is_empty() {
             self.test(&atom.test, code);
             return truth(atom.negated, code);
         }
-        sink.if_(BlockType::Result(ValType::I32));
+        code.sink().if_(BlockType::Result(ValType::I32));
         self.test(&atom.test, code);
         truth(atom.negated, code);
         code.sink().else_().i32_const(1).end();
+    }
+
+    /// Leaves 1 if the slot holds a usable value.
+    fn known(&self, slot: usize, tag: Tag, code: &mut Code) {
+        match self.texts.get(slot) {
+            Some(lookup) if lookup.closed => {
+                let number = self.shared.number_function(lookup);
+                code.sink().local_get(SLOTS).call(number).i32_const(0).i32_gt_s();
+            }
+            _ => {
+                let mut sink = code.sink();
+                sink.local_get(SLOTS).i32_load8_u(at(slot_offset(slot)));
+                sink.i32_const(tag as i32).i32_eq();
+            }
+        }
+    }
+
+    /// Comparisons with constants of a looked-up attribute are comparisons of its number.
+    fn looked_up(&mut self, atom: &Atom, code: &mut Code) -> bool {
+        let (slot, constants) = match &atom.test {
+            Test::Equal { slot, right: Right::Constant(constant), .. } => {
+                (*slot, std::slice::from_ref(constant))
+            }
+            Test::OneOf { slot, entries, .. } => (*slot, entries.as_slice()),
+            _ => return false,
+        };
+        let Some(lookup) = self.texts.get(slot) else { return false };
+        let numbers: Vec<u32> =
+            constants.iter().filter_map(|constant| lookup.number(constant)).collect();
+        let number = code.local();
+        let function = self.shared.number_function(lookup);
+        code.sink().local_get(SLOTS).call(function).local_set(number);
+        self.one_of_numbers(lookup, &numbers, number, code);
+        truth(atom.negated, code);
+        code.sink().i32_const(1).local_get(number).i32_const(0).i32_ge_s().select();
+        true
+    }
+
+    /// Leaves 1 if the local is one of `numbers`; anything where it is −1.
+    fn one_of_numbers(&mut self, lookup: &Lookup, numbers: &[u32], local: u32, code: &mut Code) {
+        if let [only] = numbers {
+            code.sink().local_get(local).i32_const(*only as i32).i32_eq();
+        } else if lookup.count() < 64 {
+            let mask = numbers.iter().fold(0u64, |mask, number| mask | 1 << number);
+            let mut sink = code.sink();
+            sink.i64_const(mask as i64).local_get(local).i64_extend_i32_u().i64_shr_u();
+            sink.i32_wrap_i64().i32_const(1).i32_and();
+        } else {
+            let mut bits = vec![0u8; lookup.count() as usize / 8 + 1];
+            numbers.iter().for_each(|number| bits[*number as usize / 8] |= 1 << (number % 8));
+            let bits = self.memory.bytes(&bits);
+            let mut sink = code.sink();
+            sink.local_get(local).i32_const(0).i32_ge_s().if_(BlockType::Result(ValType::I32));
+            sink.local_get(local).i32_const(3).i32_shr_u().i32_load8_u(at(bits));
+            sink.local_get(local).i32_const(7).i32_and().i32_shr_u().i32_const(1).i32_and();
+            sink.else_().i32_const(0).end();
+        }
     }
 
     /// Leaves 1 or 0. Every slot that the test looks at is known to hold its type.
@@ -177,22 +271,12 @@ impl Conditions<'_> {
     }
 
     fn equal(&mut self, slot: usize, shape: Shape, right: &Right, code: &mut Code) {
-        if shape == Shape::Wide {
-            // Half by half, since an operator takes two words, not four.
-            for half in [0, 1] {
-                load_half(slot, half, code);
-                match right {
-                    Right::Slot(other) => load_half(*other, half, code),
-                    Right::Constant(Constant::Wide(high, low)) => {
-                        let word = if half == 0 { *high } else { *low as i64 };
-                        code.sink().i64_const(word);
-                    }
-                    Right::Constant(_) => self.right(right, shape, code),
-                }
-                code.sink().i64_eq();
+        match (shape, right) {
+            (Shape::Wide, _) => return self.equal_wide(slot, right, code),
+            (Shape::Text, Right::Constant(Constant::Text(text))) if text.len() <= MAX_INLINE_TEXT => {
+                return equal_text(slot, text, code);
             }
-            code.sink().i32_and();
-            return;
+            _ => {}
         }
         load(slot, shape, code);
         self.right(right, shape, code);
@@ -201,6 +285,23 @@ impl Conditions<'_> {
             Shape::Text => code.sink().call(Helper::TextEqual as u32),
             Shape::Word | Shape::Wide => code.sink().i64_eq(),
         };
+    }
+
+    /// Half by half, since an operator takes two words, not four.
+    fn equal_wide(&mut self, slot: usize, right: &Right, code: &mut Code) {
+        for half in [0, 1] {
+            load_half(slot, half, code);
+            match right {
+                Right::Slot(other) => load_half(*other, half, code),
+                Right::Constant(Constant::Wide(high, low)) => {
+                    let word = if half == 0 { *high } else { *low as i64 };
+                    code.sink().i64_const(word);
+                }
+                Right::Constant(_) => self.right(right, Shape::Wide, code),
+            }
+            code.sink().i64_eq();
+        }
+        code.sink().i32_and();
     }
 
     fn text_test(&mut self, slot: usize, right: &Right, helper: Helper, code: &mut Code) {
@@ -265,6 +366,40 @@ fn load_half(slot: usize, half: u32, code: &mut Code) {
     code.sink().local_get(SLOTS).i64_load(at(address));
 }
 
+/// Compares a text with a constant by its length, then word by word with numbers in the code; the last word
+/// overlaps the one before it.
+fn equal_text(slot: usize, text: &[u8], code: &mut Code) {
+    let payload = slot_offset(slot) + PAYLOAD;
+    let mut sink = code.sink();
+    sink.local_get(SLOTS).i32_load(at(payload + 4)).i32_const(text.len() as i32).i32_eq();
+    if text.is_empty() {
+        return;
+    }
+    sink.if_(BlockType::Result(ValType::I32));
+    let width = [8, 4, 2, 1].into_iter().find(|width| *width <= text.len()).unwrap_or(1);
+    let mut starts: Vec<usize> = (0..=text.len() - width).step_by(width).collect();
+    if text.len() % width != 0 {
+        starts.push(text.len() - width);
+    }
+    for (i, start) in starts.into_iter().enumerate() {
+        let mut word = [0; 8];
+        word[..width].copy_from_slice(&text[start..start + width]);
+        let word = i64::from_le_bytes(word);
+        sink.local_get(SLOTS).i32_load(at(payload));
+        let place = at(start as u32);
+        match width {
+            8 => sink.i64_load(place).i64_const(word).i64_eq(),
+            4 => sink.i32_load(place).i32_const(word as i32).i32_eq(),
+            2 => sink.i32_load16_u(place).i32_const(word as i32).i32_eq(),
+            _ => sink.i32_load8_u(place).i32_const(word as i32).i32_eq(),
+        };
+        if i > 0 {
+            sink.i32_and();
+        }
+    }
+    sink.else_().i32_const(0).end();
+}
+
 fn lists_equal(slot: usize, other: usize, shape: Shape, code: &mut Code) {
     let (a, b) = (slot_offset(slot) + PAYLOAD, slot_offset(other) + PAYLOAD);
     let mut sink = code.sink();
@@ -287,21 +422,49 @@ fn weight(expr: &Expr) -> usize {
     }
 }
 
+/// What a condition costs, roughly, in steps; cheap operands are asked first.
+pub(super) fn cost(expr: &Expr) -> usize {
+    match expr {
+        Expr::And(operands) | Expr::Or(operands) => operands.iter().map(cost).sum(),
+        Expr::Atom(atom) => match &atom.test {
+            Test::Present(_) => 1,
+            Test::Equal { shape: Shape::Text, .. } => 4,
+            Test::Equal { .. } | Test::Less { .. } | Test::InNetwork { .. } => 2,
+            Test::Both(..) => 4,
+            Test::OneOf { shape: Shape::Text, .. } => 5,
+            Test::OneOf { entries, .. } => 4 + entries.len(),
+            Test::StartsWith { .. } | Test::EndsWith { .. } => 8,
+            Test::Holds { .. } | Test::ListsEqual { .. } => 20,
+            Test::HasPart { .. } | Test::Glob { .. } => 50,
+        },
+    }
+}
+
 /// The body of a function whose number of locals is known only at its end.
-#[derive(Default)]
 pub(super) struct Code {
     bytes: Vec<u8>,
+    parameters: u32,
+    locals: u32,
 }
 
 impl Code {
+    pub(super) fn new(parameters: u32) -> Self {
+        Self { bytes: Vec::new(), parameters, locals: parameters }
+    }
+
+    /// A fresh i32 local.
+    pub(super) fn local(&mut self) -> u32 {
+        self.locals += 1;
+        self.locals - 1
+    }
+
     pub(super) fn sink(&mut self) -> InstructionSink<'_> {
         InstructionSink::new(&mut self.bytes)
     }
 
-    /// The function with `parameters` and as many i32 locals after them as were taken.
-    pub(super) fn function(mut self, parameters: u32, locals: u32) -> Function {
+    pub(super) fn function(mut self) -> Function {
         self.sink().end();
-        let mut function = Function::new([(locals - parameters, ValType::I32)]);
+        let mut function = Function::new([(self.locals - self.parameters, ValType::I32)]);
         function.raw(self.bytes);
         function
     }

@@ -10,6 +10,7 @@ use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, ValType};
 use super::{
     lower::{ANY_CHARACTER, ANY_TEXT},
     memory::Memory,
+    texts::ENTRY,
 };
 
 /// The helpers; the number is the function's index in the module.
@@ -40,6 +41,8 @@ pub(super) enum Helper {
     Glob,
     /// `(a_high: i64, a_low: i64, b_high: i64, b_low: i64) -> i32`: a < b, signed.
     WideLess,
+    /// `(text, length, table, multiplier: i64, shift: i64) -> i32`: the number of a text, 0 if it has none.
+    Lookup,
     /// `(outcome, policy, blocking, audit)`: writes a policy's outcome into the verdict.
     Note,
     /// `cabi_realloc`
@@ -49,7 +52,7 @@ pub(super) enum Helper {
 }
 
 impl Helper {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::BytesEqual,
         Self::TextEqual,
         Self::TextIn,
@@ -62,6 +65,7 @@ impl Helper {
         Self::HasPart,
         Self::Glob,
         Self::WideLess,
+        Self::Lookup,
         Self::Note,
         Self::Realloc,
         Self::PostReturn,
@@ -83,6 +87,7 @@ impl Helper {
             Self::WordIn => vec![L, I, I],
             Self::WideIn => vec![L, L, I, I],
             Self::WideLess => vec![L, L, L, L],
+            Self::Lookup => vec![I, I, I, L, L],
             Self::Note => return (vec![I, I, I, I], vec![]),
             Self::PostReturn => return (vec![I], vec![]),
         };
@@ -103,6 +108,7 @@ impl Helper {
             Self::HasPart => has_part(),
             Self::Glob => glob(),
             Self::WideLess => wide_less(),
+            Self::Lookup => lookup(),
             Self::Note => note(memory),
             Self::Realloc => realloc(),
             Self::PostReturn => post_return(),
@@ -318,6 +324,35 @@ fn wide_less() -> Function {
     function
 }
 
+/// Open addressing over the table of `texts.rs`.
+fn lookup() -> Function {
+    let (text, length, entry, multiplier, shift) = (0, 1, 2, 3, 4);
+    let (first, last) = (5, 6);
+    let mut function = Function::new([(2, ValType::I64)]);
+    let mut code = function.instructions();
+    // Eight bytes from the text's start may run past its end, never past the memory's; they are masked away.
+    code.local_get(text).i64_load(at(0)).local_set(first);
+    code.local_get(length).i32_const(8).i32_lt_u().if_(BlockType::Empty);
+    code.local_get(first).i64_const(1);
+    code.local_get(length).i32_const(3).i32_shl().i64_extend_i32_u().i64_shl();
+    code.i64_const(1).i64_sub().i64_and().local_set(first);
+    code.else_();
+    code.local_get(text).local_get(length).i32_add().i32_const(8).i32_sub().i64_load(at(0));
+    code.local_set(last).end();
+    code.local_get(first).local_get(last).i64_const(23).i64_rotl().i64_xor();
+    code.local_get(length).i64_extend_i32_u().i64_xor();
+    code.local_get(multiplier).i64_mul().local_get(shift).i64_shr_u().i32_wrap_i64();
+    code.i32_const(ENTRY.trailing_zeros() as i32).i32_shl().local_get(entry).i32_add().local_set(entry);
+    code.loop_(BlockType::Empty);
+    code.local_get(entry).i32_load(at(8)).i32_eqz().if_(BlockType::Empty).i32_const(0).return_().end();
+    code.local_get(text).local_get(length).local_get(entry).i32_load(at(0));
+    code.local_get(entry).i32_load(at(4)).call(Helper::TextEqual as u32);
+    code.if_(BlockType::Empty).local_get(entry).i32_load(at(8)).return_().end();
+    add(&mut code, entry, ENTRY as i32);
+    code.br(0).end().unreachable().end();
+    function
+}
+
 fn note(memory: &Memory) -> Function {
     let (outcome, policy, blocking, audit) = (0, 1, 2, 3);
     let verdict = memory.verdict as i32;
@@ -348,8 +383,11 @@ fn push(code: &mut InstructionSink<'_>, memory: &Memory, which: usize, local: u3
     code.i32_const(1).i32_add().i32_store(at(length));
 }
 
-/// The number of the module's only global: where the arena's free part starts, for `cabi_realloc`.
+/// The global that says where the arena's free part starts, for `cabi_realloc`.
 pub(super) const ARENA_GLOBAL: u32 = 0;
+
+/// The global that counts decisions: the stamp of cells that are true of this one.
+pub(super) const STAMP_GLOBAL: u32 = 1;
 
 fn realloc() -> Function {
     let (old, old_size, align, new_size, address) = (0, 1, 2, 3, 4);

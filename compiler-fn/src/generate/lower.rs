@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A condition without negation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Expr {
     And(Vec<Expr>),
     Or(Vec<Expr>),
@@ -20,7 +20,7 @@ pub(super) enum Expr {
 }
 
 /// An atom: UNKNOWN unless every slot of `known` holds its tag, else what `test` says, turned about if negated.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Atom {
     pub(super) known: Vec<(usize, Tag)>,
     pub(super) test: Test,
@@ -28,7 +28,7 @@ pub(super) struct Atom {
 }
 
 /// One machine word, or two: how a scalar is laid out in a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Shape {
     /// BOOL: one byte.
     Byte,
@@ -71,14 +71,14 @@ pub(super) enum Constant {
 }
 
 /// The other side of a test.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Right {
     Slot(usize),
     Constant(Constant),
 }
 
 /// What is asked of known slots.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Test {
     /// The slot is not missing; asked without any known slot.
     Present(usize),

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! 0      1024        1024 + 1 MiB
-//! | free | arena ... | verdict, its lists, covered flags | constants | (to the next page)
+//! | free | arena ... | verdict, its lists, covered flags | cells | constants | (to the next page)
 //! ```
+//! Cells hold what was found out in the decision that their stamp names, so that nothing needs to be wiped
+//! between decisions.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +28,11 @@ pub(super) struct Memory {
     pub(super) lists: [u32; 3],
     /// One byte per module: whether a BLOCKING policy of it has a TRUE scope.
     pub(super) covered: u32,
+    /// 8 bytes per looked-up attribute: stamp, number.
+    text_cells: u32,
+    /// 4 bytes per shared atom: stamp times 4, plus its truth.
+    atom_cells: u32,
+    cells_end: u32,
     constants_base: u32,
     constants: Vec<u8>,
     placed: BTreeMap<(u32, Vec<u8>), u32>,
@@ -40,21 +47,47 @@ pub struct TooManyConstants;
 const MAX_CONSTANTS: usize = 48 << 20;
 
 impl Memory {
-    pub(super) fn new(policies: usize, modules: usize) -> Self {
+    pub(super) fn new(policies: usize, modules: usize, texts: usize, shared_atoms: usize) -> Self {
         let align = |address: u32| address.next_multiple_of(8);
         let verdict = align(ARENA_BASE + ARENA_SIZE);
         let violated = align(verdict + VERDICT_SIZE);
         let indeterminate = align(violated + 4 * policies as u32);
         let uncovered = align(indeterminate + 4 * policies as u32);
         let covered = align(uncovered + 4 * modules as u32);
+        let text_cells = align(covered + modules as u32);
+        let atom_cells = text_cells + 8 * texts as u32;
+        let cells_end = atom_cells + 4 * shared_atoms as u32;
         Self {
             verdict,
             lists: [violated, indeterminate, uncovered],
             covered,
-            constants_base: align(covered + modules as u32),
+            text_cells,
+            atom_cells,
+            cells_end,
+            constants_base: align(cells_end),
             constants: Vec::new(),
             placed: BTreeMap::new(),
         }
+    }
+
+    /// The cell of looked-up attribute number `index`.
+    pub(super) fn text_cell(&self, index: u32) -> u32 {
+        self.text_cells + 8 * index
+    }
+
+    /// The cell of shared atom number `index`.
+    pub(super) fn atom_cell(&self, index: u32) -> u32 {
+        self.atom_cells + 4 * index
+    }
+
+    /// Address and length of all cells.
+    pub(super) fn cells(&self) -> (u32, u32) {
+        (self.text_cells, self.cells_end - self.text_cells)
+    }
+
+    /// The address of these bytes among the constants, aligned for words.
+    pub(super) fn aligned(&mut self, bytes: Vec<u8>) -> u32 {
+        self.place(bytes, 8)
     }
 
     /// The address of these bytes among the constants.

@@ -1,1 +1,172 @@
-//! Syntax tree to text.
+//! Syntax tree to text: one layout for everybody.
+//!
+//! The layout follows from the tree and from where comments stand, never from how the text was laid out
+//! before; of the author's layout only single blank lines are kept. Statements become [`Line`]s
+//! (`layout.rs`, `conditions.rs`), then comments are put between and behind these (`weave.rs`).
+
+mod conditions;
+mod layout;
+mod weave;
+mod write;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use super::{
+    ast::{Expect, File, Statement},
+    parse::parse,
+    tokens::{Token, TokenKind, Tokens},
+};
+use crate::{
+    findings::{Finding, has_errors},
+    source::Span,
+};
+
+/// Columns that a line with one connective may have before its condition is broken.
+const CONDITION_COLUMNS: usize = 80;
+
+/// Columns that any other line may have before it is broken.
+const COLUMNS: usize = 100;
+
+/// Columns of one level.
+const INDENT: usize = 2;
+
+/// Puts a file into the standard layout, keeping its comments.
+///
+/// # Errors
+/// What keeps the text from being parsed.
+pub fn format(text: &str) -> Result<String, Vec<Finding>> {
+    let parsed = parse(0, text);
+    if has_errors(&parsed.findings) {
+        return Err(parsed.findings);
+    }
+    let source = Tokens::read(text);
+    let mut printer = Printer { source: Some(&source), lines: Vec::new() };
+    printer.file(&parsed.file);
+    Ok(weave::weave(printer.lines, &source))
+}
+
+/// Writes a tree in the standard layout.
+#[must_use]
+pub fn print(file: &File) -> String {
+    let mut printer = Printer { source: None, lines: Vec::new() };
+    printer.file(file);
+    weave::weave(printer.lines, &Tokens::read(""))
+}
+
+/// What stands before a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    /// Nothing.
+    None,
+    /// A blank line, if the author left one or more.
+    Keep,
+    /// A blank line.
+    Blank,
+}
+
+/// One line of the layout.
+#[derive(Debug)]
+struct Line {
+    /// Columns before the text.
+    indent: usize,
+    text: String,
+    /// Where the line's first token stood in the source: comments from there to the next line's anchor
+    /// belong behind this line.
+    anchor: u32,
+    gap: Gap,
+    /// Whether it closes what an earlier line opened, so that comments before it stand one level deeper.
+    closes: bool,
+}
+
+/// Lays statements out as lines.
+struct Printer<'s> {
+    /// What the tree was parsed from; `None` if only the tree counts.
+    source: Option<&'s Tokens<'s>>,
+    lines: Vec<Line>,
+}
+
+impl Printer<'_> {
+    fn file(&mut self, file: &File) {
+        let word_at = |word: &str| self.token(0..u32::MAX, |_, found| found == word).map(|token| token.start);
+        let (module, default) = (word_at("MODULE").unwrap_or(0), word_at("DEFAULT").unwrap_or(0));
+        if let Some(name) = &file.module {
+            self.line(0, Gap::Keep, format!("MODULE {}", name.node), module);
+        }
+        if file.default_deny {
+            self.line(0, Gap::Keep, "DEFAULT: DENY".to_owned(), default);
+        }
+        for statement in &file.statements {
+            let span = statement.span;
+            match &statement.node {
+                Statement::Schema(schema) => self.schema(schema, span),
+                Statement::Policy(policy) => self.policy(policy, span),
+                Statement::Test(test) => self.test(test, span),
+                Statement::Invariant(invariant) => self.invariant(invariant, span),
+            }
+        }
+    }
+
+    fn line(&mut self, indent: usize, gap: Gap, text: String, anchor: u32) {
+        self.lines.push(Line { indent, text, anchor, gap, closes: false });
+    }
+
+    /// A line that closes what the piece at `span` opened.
+    fn close(&mut self, indent: usize, text: &str, span: Span) {
+        let anchor = span.end.saturating_sub(1);
+        self.lines.push(Line { indent, text: text.to_owned(), anchor, gap: Gap::None, closes: true });
+    }
+
+    /// Whether a comment starts within these bytes of the source.
+    fn commented(&self, bytes: Range<u32>) -> bool {
+        self.source.is_some_and(|source| {
+            let at = source.comments.partition_point(|comment| comment.start < bytes.start);
+            source.comments.get(at).is_some_and(|comment| comment.start < bytes.end)
+        })
+    }
+
+    /// The first token within these bytes that is asked for.
+    fn token(&self, bytes: Range<u32>, is: impl Fn(Token, &str) -> bool) -> Option<Token> {
+        let source = self.source?;
+        let from = source.all.partition_point(|token| token.start < bytes.start);
+        let within = source.all.iter().skip(from).take_while(|token| token.start < bytes.end);
+        within.copied().find(|token| is(*token, source.of(*token)))
+    }
+
+    /// A condition's place with all the brackets that stand around it alone.
+    fn with_brackets(&self, span: Span) -> Span {
+        let Some(source) = self.source else { return span };
+        let mut before = source.all.partition_point(|token| token.start < span.start);
+        let mut after = source.all.partition_point(|token| token.start < span.end);
+        let mut outer = span;
+        while let (Some(open), Some(close)) =
+            (before.checked_sub(1).and_then(|at| source.all.get(at)), source.all.get(after))
+            && open.kind == TokenKind::Open
+            && close.kind == TokenKind::Close
+        {
+            outer = Span { start: open.start, end: close.end, ..outer };
+            before -= 1;
+            after += 1;
+        }
+        outer
+    }
+}
+
+/// Whether a line of so many columns of indentation and this text has at most `columns`.
+fn fits(indent: usize, text: &str, columns: usize) -> bool {
+    indent + text.chars().count() <= columns
+}
+
+/// EXPECT's line.
+fn expect(expect: &Expect) -> String {
+    let names = |names: &[super::ast::Name]| {
+        names.iter().map(|name| name.node.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    match expect {
+        Expect::Allow => "EXPECT: ALLOW".to_owned(),
+        Expect::AllowWithAdvisory(policies) => format!("EXPECT: ALLOW WITH ADVISORY {}", names(policies)),
+        Expect::Deny(policies) if policies.is_empty() => "EXPECT: DENY".to_owned(),
+        Expect::Deny(policies) => format!("EXPECT: DENY BY {}", names(policies)),
+    }
+}

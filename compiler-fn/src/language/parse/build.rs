@@ -3,8 +3,6 @@
 //! A function here returns `None` when a literal has no value; it has reported that then. `?` on a part that
 //! the grammar guarantees does the same without a report and never happens.
 
-use std::ops::Range;
-
 use aecp_contract::{
     manifest::{AuditLevel, Enforcement},
     value::Type,
@@ -52,7 +50,16 @@ impl<'t> Parts<'t> for Pairs<'t, Rule> {
 impl Builder {
     /// Where a node stands in the file.
     pub(super) fn span(&self, node: &Node<'_>) -> Span {
-        let Range { start, end } = node.as_span().start()..node.as_span().end();
+        let start = node.as_span().start();
+        // Where an optional last part is missing, pest counts the white space and comments before it to the
+        // node. All tokens are nodes, so the last one's end is the real one.
+        let mut last = node.clone();
+        while last.as_str().ends_with([' ', '\t', '\r', '\n'])
+            && let Some(inner) = last.clone().into_inner().next_back()
+        {
+            last = inner;
+        }
+        let end = last.as_span().end();
         Span { file: self.file, start: self.base + start as u32, end: self.base + end as u32 }
     }
 

@@ -42,7 +42,13 @@ impl Reader<'_> {
     fn unexpected(&self, rule: Rule, piece: &Range<usize>, index: usize, expected: &[Rule]) -> Finding {
         let word = self.tokens.word(index);
         let kind = self.tokens.all.get(index).map_or(TokenKind::Symbol, |token| token.kind);
-        let what = expectation(rule, expected);
+        let closing: Vec<_> = expected.iter().copied().filter(|rule| closes(*rule)).collect();
+        let what = if kind == TokenKind::Close && !closing.is_empty() {
+            // A wrong bracket is meant as the right one, not as another operator.
+            expectation(rule, &closing)
+        } else {
+            expectation(rule, expected)
+        };
         match kind {
             TokenKind::Unterminated => {
                 return self
@@ -161,6 +167,10 @@ impl Reader<'_> {
         if kind != TokenKind::Word {
             return finding;
         }
+        let before = index.checked_sub(1).map_or("", |before| self.tokens.word(before));
+        if before == "not" && expects(Rule::tail) {
+            return finding.because("`not` is an attribute here").try_instead("keywords are upper case: `NOT`");
+        }
         let wants_name = expects(Rule::name) || expects(Rule::path) || expects(Rule::given_entry);
         if let Some(keyword) = keyword_of_other_case(word).filter(|_| !wants_name) {
             return finding.try_instead(format!("keywords are upper case: `{keyword}`"));
@@ -231,8 +241,11 @@ fn expectation(piece: Rule, expected: &[Rule]) -> String {
         return "a condition".to_owned();
     }
     let mut phrases: Vec<String> = Vec::new();
-    for rule in expected {
-        let phrase = phrase(piece, *rule);
+    // What may come after the piece is named last.
+    let (end, others): (Vec<Rule>, Vec<Rule>) =
+        expected.iter().partition(|rule| **rule == Rule::EOI);
+    for rule in others.into_iter().chain(end) {
+        let phrase = phrase(piece, rule);
         if !phrases.contains(&phrase) {
             phrases.push(phrase);
         }

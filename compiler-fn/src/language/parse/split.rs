@@ -37,19 +37,21 @@ impl Reader<'_> {
         }
         let word = self.tokens.word(index);
         let exact = STATEMENTS.contains(&word);
-        if !exact && !self.is_first_on_line(index) {
-            return false;
-        }
-        if exact && self.is_first_on_line(index) {
+        let first_on_line = self.is_first_on_line(index);
+        if exact && first_on_line {
             return true;
         }
-        let Some(keyword) = meant(word, &STATEMENTS) else { return false };
         let next = self.tokens.all.get(index + 1).map(|token| token.kind);
-        let after = self.tokens.word(index + 2);
-        match keyword {
-            "SCHEMA" => self.tokens.word(index + 1) == "{" || after == "{",
-            "TEST" => next == Some(TokenKind::Text) && (exact || after == "{"),
-            _ => next == Some(TokenKind::Word) && (exact || after == "{"),
+        let opens = |index| self.tokens.word(index) == "{";
+        // Asked before `meant`, which is slow and hardly ever needed.
+        if !exact && !(first_on_line && (opens(index + 1) || opens(index + 2))) {
+            return false;
+        }
+        match meant(word, &STATEMENTS) {
+            Some("SCHEMA") => opens(index + 1) || opens(index + 2),
+            Some("TEST") => next == Some(TokenKind::Text),
+            Some(_) => next == Some(TokenKind::Word),
+            None => false,
         }
     }
 

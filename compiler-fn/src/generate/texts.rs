@@ -1,0 +1,238 @@
+//! Which texts become small integers, and how the generated module finds them.
+//!
+//! An ENUM attribute, and a STRING attribute that is compared with at least [`MIN_TEXTS`] different constants,
+//! is looked up once per decision, the first time that anything asks: its text becomes the number of the
+//! constant that it equals, 0 for any other text, −1 if the attribute is not usable. Every comparison with a
+//! constant is then a comparison of integers. An attribute that meets fewer constants is compared with them
+//! byte by byte in the code itself; nothing is hashed that nobody asks for.
+//!
+//! The lookup is open addressing over a table in the module's constants. The hash mixes the length, the first
+//! and the last eight bytes; its multiplier is chosen when the set is compiled, so that no chain of collisions
+//! is longer than necessary (usually none is).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aecp_contract::value::Type;
+
+use super::{
+    lower::{Atom, Constant, Expr, Right, Shape, Test},
+    memory::Memory,
+};
+use crate::set::PolicySet;
+
+/// From how many different constants on an attribute is looked up instead of compared.
+const MIN_TEXTS: usize = 3;
+
+/// Multipliers tried; the first is that of Fibonacci hashing, and each next one follows from it.
+const TRIES: u64 = 64;
+const FIRST_MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Bytes of one entry: address and length of the text, its number, padding.
+pub(super) const ENTRY: u32 = 16;
+
+/// The attributes that are looked up, by slot.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    looked_up: BTreeMap<usize, Lookup>,
+}
+
+/// The constants of one attribute.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    /// The constants; number *n* is at index *n* − 1.
+    constants: Vec<Vec<u8>>,
+    /// Whether every usable value is one of them (ENUM).
+    pub(super) closed: bool,
+    /// Which of the looked-up attributes it is, in order of slots.
+    pub(super) index: u32,
+}
+
+/// Where a lookup table lies and how it is addressed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table {
+    pub(super) address: u32,
+    pub(super) multiplier: u64,
+    /// The hash's upper `64 - shift` bits are the place.
+    pub(super) shift: u32,
+}
+
+impl Texts {
+    /// Chooses the attributes of a set by all its lowered conditions.
+    pub(super) fn choose<'a>(set: &PolicySet, conditions: impl Iterator<Item = &'a Expr>) -> Self {
+        let mut constants: BTreeMap<usize, BTreeSet<Vec<u8>>> = BTreeMap::new();
+        for condition in conditions {
+            collect(condition, &mut constants);
+        }
+        let mut texts = Self::default();
+        for (slot, attribute) in set.attributes.iter().enumerate() {
+            let members = match &attribute.ty {
+                Type::Enum(members) => Some(members),
+                _ => None,
+            };
+            let compared = constants.remove(&slot).unwrap_or_default();
+            let constants: BTreeSet<_> = match members {
+                Some(members) => members.iter().map(|member| member.clone().into_bytes()).collect(),
+                None if compared.len() >= MIN_TEXTS => compared,
+                None => continue,
+            };
+            let lookup = Lookup {
+                constants: constants.into_iter().collect(),
+                closed: members.is_some(),
+                index: texts.looked_up.len() as u32,
+            };
+            texts.looked_up.insert(slot, lookup);
+        }
+        texts
+    }
+
+    pub(super) fn get(&self, slot: usize) -> Option<&Lookup> {
+        self.looked_up.get(&slot)
+    }
+
+    /// The looked-up slots in their order.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (usize, &Lookup)> {
+        self.looked_up.iter().map(|(slot, lookup)| (*slot, lookup))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.looked_up.len()
+    }
+
+    /// The numbers of the texts that `expr` asks one looked-up slot to be one of, if that is all it asks.
+    pub(super) fn membership(&self, expr: &Expr) -> Option<(usize, BTreeSet<u32>)> {
+        match expr {
+            Expr::Atom(Atom { test, negated: false, .. }) => {
+                let (slot, constants) = match test {
+                    Test::Equal { slot, shape: Shape::Text, right: Right::Constant(constant) } => {
+                        (*slot, std::slice::from_ref(constant))
+                    }
+                    Test::OneOf { slot, shape: Shape::Text, entries } => (*slot, entries.as_slice()),
+                    _ => return None,
+                };
+                let lookup = self.get(slot)?;
+                Some((slot, constants.iter().filter_map(|constant| lookup.number(constant)).collect()))
+            }
+            Expr::Or(operands) => {
+                let mut memberships = operands.iter().map(|operand| self.membership(operand));
+                let (slot, mut numbers) = memberships.next()??;
+                for membership in memberships {
+                    let (other, more) = membership?;
+                    if other != slot {
+                        return None;
+                    }
+                    numbers.extend(more);
+                }
+                Some((slot, numbers))
+            }
+            Expr::Atom(_) | Expr::And(_) => None,
+        }
+    }
+}
+
+impl Lookup {
+    /// How many numbers there are: 1 to this.
+    pub(super) fn count(&self) -> u32 {
+        self.constants.len() as u32
+    }
+
+    /// The number of a constant.
+    pub(super) fn number(&self, constant: &Constant) -> Option<u32> {
+        let Constant::Text(text) = constant else { return None };
+        self.constants.binary_search(text).ok().map(|index| index as u32 + 1)
+    }
+
+    /// Lays the table out among the module's constants.
+    pub(super) fn table(&self, memory: &mut Memory) -> Table {
+        // At most half full, so that chains stay short.
+        let bits = (self.constants.len() * 2).next_power_of_two().trailing_zeros().max(1);
+        let shift = 64 - bits;
+        let (_, multiplier) = (0..TRIES)
+            .map(|n| {
+                let multiplier = FIRST_MULTIPLIER.wrapping_mul(2 * n + 1) | 1;
+                (self.place(multiplier, shift).1, multiplier)
+            })
+            .min()
+            .unwrap_or((0, FIRST_MULTIPLIER));
+        let (places, _) = self.place(multiplier, shift);
+        // The chain of the last place runs on past the end; an empty entry ends every chain.
+        let entries = places.keys().last().map_or(0, |last| last + 1).max(1 << bits) + 1;
+        let mut table = vec![0; entries * ENTRY as usize];
+        for (place, index) in places {
+            let text = &self.constants[index];
+            let words = [memory.bytes(text), text.len() as u32, index as u32 + 1, 0];
+            for (i, word) in words.into_iter().enumerate() {
+                let at = place * ENTRY as usize + i * 4;
+                table[at..at + 4].copy_from_slice(&word.to_le_bytes());
+            }
+        }
+        Table { address: memory.aligned(table), multiplier, shift }
+    }
+
+    /// Where each constant comes to lie, and how far the unluckiest is from its place.
+    fn place(&self, multiplier: u64, shift: u32) -> (BTreeMap<usize, usize>, usize) {
+        let mut places = BTreeMap::new();
+        let mut worst = 0;
+        for (index, text) in self.constants.iter().enumerate() {
+            let home = (hash(text, multiplier) >> shift) as usize;
+            let mut place = home;
+            while places.contains_key(&place) {
+                place += 1;
+            }
+            worst = worst.max(place - home);
+            places.insert(place, index);
+        }
+        (places, worst)
+    }
+}
+
+/// The hash as the generated code computes it (`helpers.rs`).
+fn hash(text: &[u8], multiplier: u64) -> u64 {
+    let word = |bytes: &[u8]| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(word)
+    };
+    let length = text.len() as u64;
+    let (first, last) = if text.len() < 8 {
+        (word(text), 0)
+    } else {
+        (word(&text[..8]), word(&text[text.len() - 8..]))
+    };
+    (first ^ last.rotate_left(23) ^ length).wrapping_mul(multiplier)
+}
+
+fn collect(expr: &Expr, constants: &mut BTreeMap<usize, BTreeSet<Vec<u8>>>) {
+    match expr {
+        Expr::And(operands) | Expr::Or(operands) => {
+            operands.iter().for_each(|operand| collect(operand, constants));
+        }
+        Expr::Atom(atom) => {
+            let (slot, entries) = match &atom.test {
+                Test::Equal { slot, right: Right::Constant(constant), .. } => {
+                    (slot, std::slice::from_ref(constant))
+                }
+                Test::OneOf { slot, entries, .. } => (slot, entries.as_slice()),
+                _ => return,
+            };
+            for entry in entries {
+                if let Constant::Text(text) = entry {
+                    constants.entry(*slot).or_default().insert(text.clone());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_constant_is_found_at_its_place_and_collisions_are_few() {
+        let constants: Vec<_> = (0..1000).map(|n| format!("resource_type_{n}").into_bytes()).collect();
+        let lookup = Lookup { constants, closed: false, index: 0 };
+        let (places, _) = lookup.place(FIRST_MULTIPLIER, 64 - 11);
+        assert_eq!(places.len(), 1000);
+        assert_eq!(hash(b"", FIRST_MULTIPLIER), 0);
+    }
+}
