@@ -114,14 +114,22 @@ fn releases_are_published_to_and_verified_from_s3() {
     let publisher = Publisher { folder: folder.path(), store, s3: Some(&s3) };
     race(&publisher);
 
-    // A changed object is refused, and its repair is seen.
+    // A changed object is refused, and its repair is seen. (The emulator wants objects' requests signed, but
+    // does not check by whom.)
+    let signed = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, \
+                  SignedHeaders=host, Signature=0";
+    let put = |url: &str, body: Vec<u8>| {
+        let answer = client.put(url).header("authorization", signed).body(body).send().unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+    };
     let pointer = format!("{bucket}/a/prefix/channels/prod.json");
-    let good = client.get(&pointer).send().unwrap().bytes().unwrap();
+    let good = client.get(&pointer).header("authorization", signed).send().unwrap().bytes().unwrap();
     let changed = text(&good).replace("\"serial\":", "\"serial\":1");
-    assert!(client.put(&pointer).body(changed).send().unwrap().status().is_success());
+    assert_ne!(changed, text(&good));
+    put(&pointer, changed.into_bytes());
     assert_eq!(publisher.verify().status.code(), Some(1));
     let damaged = publisher.publish("one").wait_with_output().unwrap();
     assert!(text(&damaged.stderr).contains("cannot be trusted"), "{}", text(&damaged.stderr));
-    assert!(client.put(&pointer).body(good).send().unwrap().status().is_success());
+    put(&pointer, good.to_vec());
     assert!(publisher.verify().status.success());
 }

@@ -75,19 +75,31 @@ fn comparison() -> impl Strategy<Value = Comparison> + Clone {
 pub(crate) fn atom() -> impl Strategy<Value = Atom> {
     let negated = any::<bool>;
     prop_oneof![
-        (path(), comparison(), operand())
-            .prop_map(|(path, operator, right)| Atom::Compare { path, operator, right }),
+        (path(), comparison(), operand()).prop_map(|(path, operator, right)| Atom::Compare {
+            path,
+            operator,
+            right
+        }),
         (path(), operand(), operand()).prop_map(|(path, low, high)| Atom::Between { path, low, high }),
-        (path(), negated(), vec(literal(), 1..9))
-            .prop_map(|(path, negated, list)| Atom::InList { path, negated, list }),
-        (operand(), negated(), path())
-            .prop_map(|(element, negated, list)| Atom::InPath { element, negated, list }),
+        (path(), negated(), vec(literal(), 1..9)).prop_map(|(path, negated, list)| Atom::InList {
+            path,
+            negated,
+            list
+        }),
+        (operand(), negated(), path()).prop_map(|(element, negated, list)| Atom::InPath {
+            element,
+            negated,
+            list
+        }),
         (path(), operand()).prop_map(|(path, item)| Atom::Contains { path, item }),
         (path(), operand()).prop_map(|(path, text)| Atom::StartsWith { path, text }),
         (path(), operand()).prop_map(|(path, text)| Atom::EndsWith { path, text }),
         (path(), text()).prop_map(|(path, glob)| Atom::Matches { path, glob }),
-        (path(), negated(), text())
-            .prop_map(|(path, negated, cidr)| Atom::InCidr { path, negated, cidr }),
+        (path(), negated(), text()).prop_map(|(path, negated, cidr)| Atom::InCidr {
+            path,
+            negated,
+            cidr
+        }),
         path().prop_map(Atom::Exists),
         path().prop_map(Atom::IsMissing),
         path().prop_map(Atom::IsTrue),
@@ -123,7 +135,8 @@ pub(crate) fn typed_atom(attributes: Vec<(String, Type)>) -> BoxedStrategy<Atom>
     let of_one = (select(attributes), any::<Index>()).prop_flat_map(move |((name, ty), index)| {
         let path = nowhere(name);
         let peers: Vec<_> = all.iter().filter(|(_, other)| *other == ty).collect();
-        let peer = nowhere(peers.get(index.index(peers.len())).map_or_else(String::new, |it| it.0.clone()));
+        let peer =
+            nowhere(peers.get(index.index(peers.len())).map_or_else(String::new, |it| it.0.clone()));
         typed_atom_of(path, ty, peer)
     });
     of_one.boxed()
@@ -150,7 +163,8 @@ fn typed_atom_of(path: Path, ty: Type, peer: Path) -> BoxedStrategy<Atom> {
     } else {
         select(vec![Comparison::Equal, Comparison::NotEqual]).boxed()
     };
-    let right = prop_oneof![3 => literal_of(&ty).prop_map(Operand::Literal), 1 => Just(Operand::Path(peer))];
+    let right =
+        prop_oneof![3 => literal_of(&ty).prop_map(Operand::Literal), 1 => Just(Operand::Path(peer))];
     let at = move || path.clone();
     let (compared, listed, between) = (at(), at(), at());
     let mut atoms = vec![
@@ -173,8 +187,12 @@ fn typed_atom_of(path: Path, ty: Type, peer: Path) -> BoxedStrategy<Atom> {
             let (contains, starts, ends, matches) = (at(), at(), at(), at());
             let part = right.boxed();
             atoms.extend([
-                part.clone().prop_map(move |item| Atom::Contains { path: contains.clone(), item }).boxed(),
-                part.clone().prop_map(move |text| Atom::StartsWith { path: starts.clone(), text }).boxed(),
+                part.clone()
+                    .prop_map(move |item| Atom::Contains { path: contains.clone(), item })
+                    .boxed(),
+                part.clone()
+                    .prop_map(move |text| Atom::StartsWith { path: starts.clone(), text })
+                    .boxed(),
                 part.prop_map(move |text| Atom::EndsWith { path: ends.clone(), text }).boxed(),
                 "[ab*?]{0,4}"
                     .prop_map(move |glob| Atom::Matches { path: matches.clone(), glob: nowhere(glob) })
@@ -182,7 +200,8 @@ fn typed_atom_of(path: Path, ty: Type, peer: Path) -> BoxedStrategy<Atom> {
             ]);
         }
         Type::Ip => {
-            let networks = ["10.0.0.0/8", "192.0.2.0/24", "0.0.0.0/0", "2001:db8::/32"].map(str::to_owned);
+            let networks =
+                ["10.0.0.0/8", "192.0.2.0/24", "0.0.0.0/0", "2001:db8::/32"].map(str::to_owned);
             let path = at();
             let atom = (select(networks.to_vec()), any::<bool>()).prop_map(move |(cidr, negated)| {
                 Atom::InCidr { path: path.clone(), negated, cidr: nowhere(cidr) }
@@ -209,7 +228,9 @@ pub(crate) fn literal_of(ty: &Type) -> BoxedStrategy<Spanned<Literal>> {
         Type::Duration => "[0-3](s|m)"
             .prop_map(|text| Literal::Duration { value: text.parse().expect("a duration"), text })
             .boxed(),
-        Type::Timestamp => texts(&["2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2027-01-01T00:00:00Z"]),
+        Type::Timestamp => {
+            texts(&["2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2027-01-01T00:00:00Z"])
+        }
         Type::Ip => texts(&["10.1.2.3", "192.0.2.7", "2001:db8::1", "::ffff:10.1.2.3"]),
         Type::Enum(members) => {
             select(members.iter().cloned().map(Literal::Text).collect::<Vec<_>>()).boxed()
@@ -230,8 +251,11 @@ fn ty() -> impl Strategy<Value = Type> {
 
 fn field() -> impl Strategy<Value = Field> {
     use Field::*;
-    let method =
-        prop_oneof![any::<u32>().prop_map(MaskMethod::Last), Just(MaskMethod::Redact), Just(MaskMethod::Hash)];
+    let method = prop_oneof![
+        any::<u32>().prop_map(MaskMethod::Last),
+        Just(MaskMethod::Redact),
+        Just(MaskMethod::Hash)
+    ];
     let points = select(vec![Point::Ingress, Point::Mesh, Point::Data, Point::Egress]).prop_map(nowhere);
     let enforcements = vec![
         manifest::Enforcement::Blocking,
@@ -258,8 +282,11 @@ fn field() -> impl Strategy<Value = Field> {
         text().prop_map(|from| Effective { from: Some(from), until: None }),
         (path(), method).prop_map(|(path, method)| Mask { path, method }),
         condition().prop_map(Filter),
-        (any::<i64>(), duration(), path())
-            .prop_map(|(count, per, by)| Limit { count: nowhere(count), per: nowhere(per), by }),
+        (any::<i64>(), duration(), path()).prop_map(|(count, per, by)| Limit {
+            count: nowhere(count),
+            per: nowhere(per),
+            by
+        }),
     ]
 }
 
@@ -292,6 +319,73 @@ fn statement() -> impl Strategy<Value = Statement> {
 /// Any file that has a text.
 pub(crate) fn file() -> impl Strategy<Value = File> {
     let statements = vec(statement().prop_map(nowhere), 0..5);
-    (option::of(name()), any::<bool>(), statements)
-        .prop_map(|(module, default_deny, statements)| File { module, default_deny, statements })
+    (option::of(name()), any::<bool>(), statements).prop_map(|(module, default_deny, statements)| File {
+        module,
+        default_deny,
+        statements,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        check::check,
+        findings::{Finding, has_errors},
+        language::format::print,
+        source::{Source, Sources},
+    };
+
+    /// One attribute of each type.
+    fn attributes() -> Vec<(String, Type)> {
+        let members = vec!["a".to_owned(), "b".to_owned()];
+        let scalars = [
+            ("s", Type::String),
+            ("t", Type::String),
+            ("i", Type::Int),
+            ("d", Type::Decimal),
+            ("b", Type::Bool),
+            ("at", Type::Timestamp),
+            ("age", Type::Duration),
+            ("ip", Type::Ip),
+            ("e", Type::Enum(members)),
+        ];
+        let list = ("roles".to_owned(), Type::List(Box::new(Type::String)));
+        scalars.into_iter().map(|(name, ty)| (name.to_owned(), ty)).chain([list]).collect()
+    }
+
+    fn findings(text: String) -> Vec<Finding> {
+        check(&Sources::new(vec![Source { path: "a.aecp".to_owned(), text }])).findings
+    }
+
+    proptest! {
+        #[test]
+        fn typed_conditions_pass_the_type_check(condition in typed_condition(attributes())) {
+            let declarations = attributes().into_iter().map(|(name, ty)| Declaration { path: nowhere(name), ty: nowhere(ty) });
+            let fields = [
+                Field::Scope(Scope { resource: None, condition: None }),
+                Field::Constraint(condition),
+                Field::Enforcement(nowhere(manifest::Enforcement::Blocking)),
+            ];
+            let policy = Policy {
+                name: nowhere("p".to_owned()),
+                fields: fields.map(nowhere).to_vec(),
+                incomplete: false,
+            };
+            let statements = [
+                Statement::Schema(Schema { strict: true, declarations: declarations.collect() }),
+                Statement::Policy(policy),
+            ];
+            let text = print(&File { statements: statements.map(nowhere).to_vec(), ..File::default() });
+            let findings = findings(text.clone());
+            prop_assert!(!has_errors(&findings), "{text}\n{findings:#?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_declaration_makes_no_errors_of_its_uses() {
+        let text = "SCHEMA STRICT { a: STRNG }\nPOLICY p { SCOPE: requests CONSTRAINT: a == 1 OR a IN CIDR \"10.0.0.0/8\" ENFORCEMENT: BLOCKING }";
+        let messages: Vec<_> = findings(text.to_owned()).into_iter().map(|it| it.message).collect();
+        assert_eq!(messages, ["unknown type `STRNG`"]);
+    }
 }

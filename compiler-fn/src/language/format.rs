@@ -6,10 +6,10 @@
 
 mod conditions;
 mod layout;
-mod weave;
-mod write;
 #[cfg(test)]
 mod tests;
+mod weave;
+mod write;
 
 use std::ops::Range;
 
@@ -89,7 +89,8 @@ struct Printer<'s> {
 
 impl Printer<'_> {
     fn file(&mut self, file: &File) {
-        let word_at = |word: &str| self.token(0..u32::MAX, |_, found| found == word).map(|token| token.start);
+        let word_at =
+            |word: &str| self.token(0..u32::MAX, |_, found| found == word).map(|token| token.start);
         let (module, default) = (word_at("MODULE").unwrap_or(0), word_at("DEFAULT").unwrap_or(0));
         if let Some(name) = &file.module {
             self.line(0, Gap::Keep, format!("MODULE {}", name.node), module);
@@ -165,7 +166,9 @@ fn expect(expect: &Expect) -> String {
     };
     match expect {
         Expect::Allow => "EXPECT: ALLOW".to_owned(),
-        Expect::AllowWithAdvisory(policies) => format!("EXPECT: ALLOW WITH ADVISORY {}", names(policies)),
+        Expect::AllowWithAdvisory(policies) => {
+            format!("EXPECT: ALLOW WITH ADVISORY {}", names(policies))
+        }
         Expect::Deny(policies) if policies.is_empty() => "EXPECT: DENY".to_owned(),
         Expect::Deny(policies) => format!("EXPECT: DENY BY {}", names(policies)),
     }

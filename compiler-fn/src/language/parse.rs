@@ -12,9 +12,9 @@ mod literals;
 mod recover;
 mod split;
 mod test_parts;
-mod words;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::ops::Range;
 

@@ -25,8 +25,7 @@ impl Printer<'_> {
         let needs_braces = match breakable_list(core) {
             // Comments within a list, or carried into it, have their lines there.
             Some(list) => {
-                let broken =
-                    !fits(indent, &flat, COLUMNS) || self.commented(list.start..list.end);
+                let broken = !fits(indent, &flat, COLUMNS) || self.commented(list.start..list.end);
                 self.commented(outer.start..condition.span.start)
                     || self.commented(list.end..outer.end)
                     || (!broken && self.commented(condition.span.start..list.start))
@@ -91,7 +90,11 @@ impl Printer<'_> {
     }
 
     /// One entry on a line, with commas between.
-    pub(super) fn entries(&mut self, indent: usize, entries: impl ExactSizeIterator<Item = (String, Span)>) {
+    pub(super) fn entries(
+        &mut self,
+        indent: usize,
+        entries: impl ExactSizeIterator<Item = (String, Span)>,
+    ) {
         let last = entries.len().saturating_sub(1);
         for (number, (mut entry, span)) in entries.enumerate() {
             if number < last {

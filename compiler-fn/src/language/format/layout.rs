@@ -34,9 +34,7 @@ impl Printer<'_> {
             _ => (None, "", ""),
         };
         match members {
-            Some(members)
-                if !fits(INDENT, &flat, COLUMNS) || self.commented(whole.start..whole.end) =>
-            {
+            Some(members) if !fits(INDENT, &flat, COLUMNS) || self.commented(whole.start..whole.end) => {
                 self.line(INDENT, Gap::Keep, format!("{}: {before}", path.node), whole.start);
                 let places = self.texts(ty.span, members.len());
                 let texts = members.iter().map(|member| write::text(member));
@@ -115,7 +113,8 @@ impl Printer<'_> {
                 let end = |word, text: &Option<Spanned<String>>| {
                     text.as_ref().map(|text| format!("{word} {}", write::text(&text.node)))
                 };
-                let ends: Vec<_> = [end("FROM", from), end("UNTIL", until)].into_iter().flatten().collect();
+                let ends: Vec<_> =
+                    [end("FROM", from), end("UNTIL", until)].into_iter().flatten().collect();
                 ends.join(" ")
             }
             Field::Mask { path, method } => format!("{} WITH {}", path.node, write::method(*method)),

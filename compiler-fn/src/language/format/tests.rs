@@ -182,7 +182,9 @@ fn with_comments(text: &str, places: &[(Index, bool, bool)]) -> String {
     let starts: Vec<_> = Tokens::read(text).all.iter().map(|token| token.start as usize).collect();
     let mut places: Vec<_> = places
         .iter()
-        .map(|(index, own, blank)| (if starts.is_empty() { 0 } else { starts[index.index(starts.len())] }, own, blank))
+        .map(|(index, own, blank)| {
+            (if starts.is_empty() { 0 } else { starts[index.index(starts.len())] }, own, blank)
+        })
         .collect();
     places.sort();
     let mut commented = String::new();

@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 
 use aecp_contract::value::Type;
 
-use crate::language::ast::{
-    Atom, Condition, ConditionKind, Literal, MaskMethod, Operand, Spanned,
-};
+use crate::language::ast::{Atom, Condition, ConditionKind, Literal, MaskMethod, Operand, Spanned};
 
 /// A string with no more escapes than it needs.
 pub(super) fn text(text: &str) -> String {

@@ -13,8 +13,8 @@ use super::grammar::Rule;
 use crate::{
     findings::Finding,
     language::ast::{
-        Declaration, Expect, Field, Given, Invariant, Literal, MaskMethod, Name, Point, Policy,
-        Schema, Scope, Spanned, Statement, Test,
+        Declaration, Expect, Field, Given, Invariant, Literal, MaskMethod, Name, Point, Policy, Schema,
+        Scope, Spanned, Statement, Test,
     },
     source::Span,
 };
@@ -203,7 +203,9 @@ impl Builder {
             Rule::exception => Field::Exception,
             Rule::at => {
                 let words = parts.filter(|part| part.as_rule() == Rule::point);
-                Field::At(words.map(|word| Spanned::new(point(word.as_str()), self.span(&word))).collect())
+                Field::At(
+                    words.map(|word| Spanned::new(point(word.as_str()), self.span(&word))).collect(),
+                )
             }
             Rule::effective => self.effective(parts)?,
             Rule::mask => {

@@ -160,7 +160,9 @@ impl Reader<'_> {
         if let Some(symbol) = symbol {
             return finding.try_instead(format!("write `{symbol}`"));
         }
-        if index > 0 && expects(Rule::element) && matches!(word, "==" | "=" | "!=" | "<" | "<=" | ">" | ">=")
+        if index > 0
+            && expects(Rule::element)
+            && matches!(word, "==" | "=" | "!=" | "<" | "<=" | ">" | ">=")
         {
             return finding.because("an attribute stands on the left of a comparison");
         }
@@ -169,7 +171,9 @@ impl Reader<'_> {
         }
         let before = index.checked_sub(1).map_or("", |before| self.tokens.word(before));
         if before == "not" && expects(Rule::tail) {
-            return finding.because("`not` is an attribute here").try_instead("keywords are upper case: `NOT`");
+            return finding
+                .because("`not` is an attribute here")
+                .try_instead("keywords are upper case: `NOT`");
         }
         let wants_name = expects(Rule::name) || expects(Rule::path) || expects(Rule::given_entry);
         if let Some(keyword) = keyword_of_other_case(word).filter(|_| !wants_name) {
@@ -180,7 +184,8 @@ impl Reader<'_> {
         }
         let lower = word.to_ascii_lowercase();
         let is_name = |name: &str| name.starts_with(|c: char| c.is_ascii_lowercase()) && name.is_ascii();
-        let takes_path = wants_name || expects(Rule::value) || expects(Rule::condition) || expects(Rule::clause);
+        let takes_path =
+            wants_name || expects(Rule::value) || expects(Rule::condition) || expects(Rule::clause);
         if takes_path && lower != word && lower.split('.').all(is_name) {
             return finding.because("names are lower case").try_instead(format!("write `{lower}`"));
         }
@@ -198,7 +203,12 @@ fn closes(rule: Rule) -> bool {
 
 fn wants_number(expected: &[Rule]) -> bool {
     let numbers = [
-        Rule::literal, Rule::value, Rule::integer, Rule::duration, Rule::given_value, Rule::clause,
+        Rule::literal,
+        Rule::value,
+        Rule::integer,
+        Rule::duration,
+        Rule::given_value,
+        Rule::clause,
         Rule::condition,
     ];
     expected.iter().any(|rule| numbers.contains(rule))
@@ -242,8 +252,7 @@ fn expectation(piece: Rule, expected: &[Rule]) -> String {
     }
     let mut phrases: Vec<String> = Vec::new();
     // What may come after the piece is named last.
-    let (end, others): (Vec<Rule>, Vec<Rule>) =
-        expected.iter().partition(|rule| **rule == Rule::EOI);
+    let (end, others): (Vec<Rule>, Vec<Rule>) = expected.iter().partition(|rule| **rule == Rule::EOI);
     for rule in others.into_iter().chain(end) {
         let phrase = phrase(piece, rule);
         if !phrases.contains(&phrase) {

@@ -40,9 +40,7 @@ impl Builder {
     pub(super) fn duration(&mut self, node: Node<'_>) -> Option<Spanned<Literal>> {
         let (span, written) = (self.span(&node), node.as_str());
         match written.parse::<Duration>() {
-            Ok(value) => {
-                Some(Spanned::new(Literal::Duration { text: written.to_owned(), value }, span))
-            }
+            Ok(value) => Some(Spanned::new(Literal::Duration { text: written.to_owned(), value }, span)),
             Err(_) => {
                 let cause = "a DURATION is held in 64 bits of milliseconds";
                 self.refuse(span, format!("`{written}` is out of range"), cause)
@@ -96,7 +94,12 @@ impl Builder {
         }
     }
 
-    pub(super) fn refuse<T>(&mut self, span: Span, message: String, cause: impl Into<String>) -> Option<T> {
+    pub(super) fn refuse<T>(
+        &mut self,
+        span: Span,
+        message: String,
+        cause: impl Into<String>,
+    ) -> Option<T> {
         self.report(Finding::error(code::BAD_LITERAL, Kind::Syntax, span, message).because(cause));
         None
     }

@@ -22,7 +22,11 @@ use aecp_contract::value::Type;
 
 impl Reader<'_> {
     /// Reports what is wrong in a statement and gives what can be kept of it.
-    pub(super) fn recover(&mut self, piece: Range<usize>, refusal: &Refusal) -> Option<Spanned<Statement>> {
+    pub(super) fn recover(
+        &mut self,
+        piece: Range<usize>,
+        refusal: &Refusal,
+    ) -> Option<Spanned<Statement>> {
         let before = self.findings.len();
         let word = self.tokens.word(piece.start);
         let exact = STATEMENTS.contains(&word);
@@ -166,11 +170,13 @@ impl Reader<'_> {
                     draft.given(place, entries, &mut self.findings);
                 }
                 Some("EXPECT") => {
-                    let expect = self.part(Rule::one_expect, piece, |builder, node| builder.expect(node));
+                    let expect =
+                        self.part(Rule::one_expect, piece, |builder, node| builder.expect(node));
                     draft.expect(place, expect, &mut self.findings);
                 }
                 _ => {
-                    let message = format!("expected `GIVEN` or `EXPECT`, found {}", self.found(piece.start));
+                    let message =
+                        format!("expected `GIVEN` or `EXPECT`, found {}", self.found(piece.start));
                     self.report(self.error_at(piece.start, message));
                 }
             }
@@ -251,18 +257,16 @@ impl Reader<'_> {
             "}" => error.because("this `}` closes nothing"),
             _ => match suggestion(word, &STATEMENTS) {
                 Some(suggestion) => error.try_instead(suggestion),
-                None => error.because("a statement starts with `POLICY`, `SCHEMA`, `TEST` or `INVARIANT`"),
+                None => {
+                    error.because("a statement starts with `POLICY`, `SCHEMA`, `TEST` or `INVARIANT`")
+                }
             },
         });
     }
 
     fn report_unknown(&mut self, index: usize, message: String, words: &[&'static str]) {
-        let finding = Finding::error(
-            code::UNKNOWN_FIELD,
-            Kind::Unknown,
-            self.place(&(index..index + 1)),
-            message,
-        );
+        let finding =
+            Finding::error(code::UNKNOWN_FIELD, Kind::Unknown, self.place(&(index..index + 1)), message);
         let suggestion = suggestion(self.tokens.word(index), words);
         self.report(match suggestion {
             Some(suggestion) => finding.try_instead(suggestion),

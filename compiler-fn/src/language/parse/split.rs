@@ -57,8 +57,7 @@ impl Reader<'_> {
 
     /// Whether a field of a policy starts at this token.
     pub(super) fn starts_field(&self, index: usize) -> bool {
-        self.starts_part(index, &FIELDS)
-            && !(index > 0 && self.tokens.word(index - 1) == "WITH")
+        self.starts_part(index, &FIELDS) && !(index > 0 && self.tokens.word(index - 1) == "WITH")
     }
 
     /// Whether GIVEN or EXPECT starts at this token.
@@ -76,7 +75,8 @@ impl Reader<'_> {
             return first_on_line && keywords.contains(&word);
         }
         let shouted = word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-        !word.contains('.') && (shouted || first_on_line || meant(word, keywords).is_some())
+        let of_file = word == "DEFAULT";
+        !word.contains('.') && !of_file && (shouted || first_on_line || meant(word, keywords).is_some())
     }
 
     /// Whether a declaration or an attribute of GIVEN starts at this token.

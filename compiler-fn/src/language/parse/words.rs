@@ -7,17 +7,31 @@ pub(super) const STATEMENTS: [&str; 4] = ["SCHEMA", "POLICY", "TEST", "INVARIANT
 
 /// Starts of a policy's fields.
 pub(super) const FIELDS: [&str; 17] = [
-    "DESCRIPTION", "VERSION", "AUTHOR", "JUSTIFICATION", "COMPLIANCE", "SCOPE", "CONSTRAINT",
-    "ENFORCEMENT", "AUDIT", "EXCEPTION", "AT", "EFFECTIVE", "MASK", "REDACT", "HASH", "FILTER", "LIMIT",
+    "DESCRIPTION",
+    "VERSION",
+    "AUTHOR",
+    "JUSTIFICATION",
+    "COMPLIANCE",
+    "SCOPE",
+    "CONSTRAINT",
+    "ENFORCEMENT",
+    "AUDIT",
+    "EXCEPTION",
+    "AT",
+    "EFFECTIVE",
+    "MASK",
+    "REDACT",
+    "HASH",
+    "FILTER",
+    "LIMIT",
 ];
 
 /// Starts of a test's parts.
 pub(super) const TEST_PARTS: [&str; 2] = ["GIVEN", "EXPECT"];
 
 /// What may follow the attribute of a condition.
-pub(super) const OPERATORS: [&str; 11] = [
-    "NOT", "IN", "BETWEEN", "CONTAINS", "STARTS", "ENDS", "MATCHES", "EXISTS", "IS", "AND", "OR",
-];
+pub(super) const OPERATORS: [&str; 11] =
+    ["NOT", "IN", "BETWEEN", "CONTAINS", "STARTS", "ENDS", "MATCHES", "EXISTS", "IS", "AND", "OR"];
 
 /// Types of attributes.
 pub(super) const TYPES: [&str; 9] =

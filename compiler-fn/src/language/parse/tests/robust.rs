@@ -20,7 +20,8 @@ fn nested(open: &str, close: &str, depth: usize) -> String {
 
 #[test]
 fn conditions_nest_two_hundred_deep() {
-    for (open, close) in [("(", ")"), ("{", "}"), ("NOT ", ""), ("(b OR ", ")"), ("{NOT b AND (", ")}")] {
+    for (open, close) in [("(", ")"), ("{", "}"), ("NOT ", ""), ("(b OR ", ")"), ("{NOT b AND (", ")}")]
+    {
         let levels = if open.len() > 7 { 99 } else { 200 };
         let text = nested(open, close, levels);
         let parsed = parse(0, &text);
@@ -33,7 +34,9 @@ fn conditions_nest_two_hundred_deep() {
 
 #[test]
 fn what_nests_too_deeply_is_a_limit_error_and_nothing_overflows() {
-    for (open, close) in [("(", ")"), ("{", "}"), ("NOT ", ""), ("NOT (", ")"), ("(b OR ", ")"), ("[", "]")] {
+    for (open, close) in
+        [("(", ")"), ("{", "}"), ("NOT ", ""), ("NOT (", ")"), ("(b OR ", ")"), ("[", "]")]
+    {
         for depth in [MAX_NESTING + 1, 100_000] {
             let parsed = parse(0, &nested(open, close, depth));
             let [finding] = &parsed.findings[..] else { panic!("{open}: {:?}", parsed.findings) };
@@ -51,9 +54,46 @@ fn what_nests_too_deeply_is_a_limit_error_and_nothing_overflows() {
 
 /// Tokens and fragments that texts near the language are made of.
 const FRAGMENTS: [&str; 40] = [
-    "POLICY ", "SCHEMA ", "TEST ", "INVARIANT ", "MODULE ", "DEFAULT", "{", "}", "(", ")", "[", "]", ":",
-    ",", "\n", " ", "\"", "\"x\"", "'x'", "--", "#", "NOT ", "AND ", "OR ", "IN ", "SCOPE: ", "CONSTRAINT: ",
-    "requests ", "WHERE ", "a.b ", "== ", "1", "-1.5", "15m", "GIVEN: ", "EXPECT: ", "DENY ", "\\", "\r", "é",
+    "POLICY ",
+    "SCHEMA ",
+    "TEST ",
+    "INVARIANT ",
+    "MODULE ",
+    "DEFAULT",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    ":",
+    ",",
+    "\n",
+    " ",
+    "\"",
+    "\"x\"",
+    "'x'",
+    "--",
+    "#",
+    "NOT ",
+    "AND ",
+    "OR ",
+    "IN ",
+    "SCOPE: ",
+    "CONSTRAINT: ",
+    "requests ",
+    "WHERE ",
+    "a.b ",
+    "== ",
+    "1",
+    "-1.5",
+    "15m",
+    "GIVEN: ",
+    "EXPECT: ",
+    "DENY ",
+    "\\",
+    "\r",
+    "é",
 ];
 
 proptest! {
@@ -96,7 +136,13 @@ fn the_grammar_decides(text: &str) -> Result<(), TestCaseError> {
             || it.message.ends_with("surrogate pair")
     };
     let accepted = parsed.findings.iter().all(beyond_grammar);
-    prop_assert_eq!(accepted, Grammar::parse(Rule::file, text).is_ok(), "{}\n{:?}", text, parsed.findings);
+    prop_assert_eq!(
+        accepted,
+        Grammar::parse(Rule::file, text).is_ok(),
+        "{}\n{:?}",
+        text,
+        parsed.findings
+    );
     if parsed.findings.is_empty() {
         prop_assert_eq!(parse(0, &format(text).unwrap()).file, parsed.file);
     }

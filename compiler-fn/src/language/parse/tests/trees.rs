@@ -3,11 +3,7 @@ use aecp_contract::{
     value::Type,
 };
 
-use crate::language::{
-    arbitrary::nowhere,
-    ast::*,
-    parse::parse,
-};
+use crate::language::{arbitrary::nowhere, ast::*, parse::parse};
 
 /// The tree of a sound text.
 fn tree(text: &str) -> File {
@@ -61,8 +57,12 @@ fn not(part: Condition) -> Condition {
 /// The condition that the text is.
 fn condition(text: &str) -> Condition {
     let file = tree(&format!("POLICY p {{ CONSTRAINT: {text} }}"));
-    let [Spanned { node: Statement::Policy(policy), .. }] = &file.statements[..] else { panic!("{file:?}") };
-    let [Spanned { node: Field::Constraint(condition), .. }] = &policy.fields[..] else { panic!("{file:?}") };
+    let [Spanned { node: Statement::Policy(policy), .. }] = &file.statements[..] else {
+        panic!("{file:?}")
+    };
+    let [Spanned { node: Field::Constraint(condition), .. }] = &policy.fields[..] else {
+        panic!("{file:?}")
+    };
     condition.clone()
 }
 
@@ -77,7 +77,9 @@ fn one_atom(text: &str) -> Atom {
 /// The fields that the text is.
 fn fields(text: &str) -> Vec<Field> {
     let file = tree(&format!("POLICY p {{ {text} }}"));
-    let [Spanned { node: Statement::Policy(policy), .. }] = &file.statements[..] else { panic!("{file:?}") };
+    let [Spanned { node: Statement::Policy(policy), .. }] = &file.statements[..] else {
+        panic!("{file:?}")
+    };
     policy.fields.iter().map(|field| field.node.clone()).collect()
 }
 
@@ -212,7 +214,8 @@ fn every_literal_parses() {
         other => panic!("{other:?}"),
     };
     let decimal = |text: &str| Literal::Decimal { text: text.to_owned(), value: text.parse().unwrap() };
-    let duration = |text: &str| Literal::Duration { text: text.to_owned(), value: text.parse().unwrap() };
+    let duration =
+        |text: &str| Literal::Duration { text: text.to_owned(), value: text.parse().unwrap() };
     assert_eq!(literals("-1.5, 2.0"), [decimal("-1.5"), decimal("2.0")]);
     assert_eq!(literals("15m, 250ms, -2w"), [duration("15m"), duration("250ms"), duration("-2w")]);
     assert_eq!(literals("true, false"), [Literal::Bool(true), Literal::Bool(false)]);
@@ -225,9 +228,10 @@ fn every_literal_parses() {
 #[test]
 fn every_other_field_parses() {
     let path = || name("customer.ssn");
-    assert_eq!(fields("AT: [INGRESS, MESH, DATA, EGRESS]"), [Field::At(
-        [Point::Ingress, Point::Mesh, Point::Data, Point::Egress].map(nowhere).to_vec()
-    )]);
+    assert_eq!(
+        fields("AT: [INGRESS, MESH, DATA, EGRESS]"),
+        [Field::At([Point::Ingress, Point::Mesh, Point::Data, Point::Egress].map(nowhere).to_vec())]
+    );
     let (from, until) = (Some(name("a")), Some(name("b")));
     let effective = |from, until| Field::Effective { from, until };
     assert_eq!(
@@ -247,10 +251,10 @@ fn every_other_field_parses() {
     let limit = Field::Limit { count: nowhere(100), per, by: name("principal.id") };
     assert_eq!(fields("LIMIT: 100 PER 1m BY principal.id"), [limit]);
     assert_eq!(fields("SCOPE: requests"), [Field::Scope(Scope { resource: None, condition: None })]);
-    assert_eq!(fields("ENFORCEMENT: AUDIT_ONLY AUDIT: NONE"), [
-        Field::Enforcement(nowhere(Enforcement::AuditOnly)),
-        Field::Audit(nowhere(AuditLevel::None)),
-    ]);
+    assert_eq!(
+        fields("ENFORCEMENT: AUDIT_ONLY AUDIT: NONE"),
+        [Field::Enforcement(nowhere(Enforcement::AuditOnly)), Field::Audit(nowhere(AuditLevel::None)),]
+    );
 }
 
 #[test]
@@ -307,13 +311,17 @@ INVARIANT never { NEVER ALLOW WHERE { a } }
 fn spans_cover_what_they_name_and_no_comment_behind_it() {
     let source = "POLICY p {\n  SCOPE: x WHERE a -- c\n    AND (b OR c) # d\n  AUDIT: NONE\n}\n-- end";
     let parsed = parse(7, source);
-    let [Spanned { node: Statement::Policy(policy), .. }] = &parsed.file.statements[..] else { panic!() };
+    let [Spanned { node: Statement::Policy(policy), .. }] = &parsed.file.statements[..] else {
+        panic!()
+    };
     let at = |span: crate::source::Span| {
         assert_eq!(span.file, 7);
         &source[span.start as usize..span.end as usize]
     };
     assert_eq!(at(policy.fields[0].span), "SCOPE: x WHERE a -- c\n    AND (b OR c)");
-    let Field::Scope(Scope { condition: Some(condition), .. }) = &policy.fields[0].node else { panic!() };
+    let Field::Scope(Scope { condition: Some(condition), .. }) = &policy.fields[0].node else {
+        panic!()
+    };
     let ConditionKind::And(parts) = &condition.node else { panic!() };
     assert_eq!(parts.iter().map(|part| at(part.span)).collect::<Vec<_>>(), ["a", "(b OR c)"]);
     let comments: Vec<_> = parsed.comments.iter().map(|span| at(*span)).collect();
