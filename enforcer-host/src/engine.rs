@@ -5,10 +5,12 @@ use std::{thread, time::Duration};
 use wasmtime::{Config, OptLevel, StoreLimits, StoreLimitsBuilder};
 
 /// How often the engine's epoch grows.
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(10);
 
-/// A call that was seen running at this many ticks is ended: after 10 to 15 ms of running.
-const MAX_TICKS: u32 = 3;
+/// A call that was seen running at this many ticks is ended: after about 100 ms of running. Decisions take
+/// microseconds; the first one of a large set on a busy machine, with all of its code still to be mapped, takes
+/// some of these.
+const MAX_TICKS: u32 = 10;
 
 /// The most bytes that a policy module's memory may have.
 pub const MAX_MEMORY_BYTES: usize = 64 << 20;

@@ -42,6 +42,7 @@ impl Conditions<'_> {
             [] => {
                 code.sink().i32_const(3);
             }
+            [only] if weight(only) <= MAX_ATOMS => self.emit(only, code),
             operands => {
                 let operands: Vec<_> = operands.iter().map(|operand| (*operand).clone()).collect();
                 self.chain(&operands, true, code);
@@ -415,7 +416,8 @@ fn lists_equal(slot: usize, other: usize, shape: Shape, code: &mut Code) {
     sink.else_().i32_const(0).end();
 }
 
-fn weight(expr: &Expr) -> usize {
+/// The atoms of a condition.
+pub(super) fn weight(expr: &Expr) -> usize {
     match expr {
         Expr::Atom(_) => 1,
         Expr::And(operands) | Expr::Or(operands) => operands.iter().map(weight).sum(),

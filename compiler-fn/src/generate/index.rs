@@ -8,7 +8,7 @@ use wasm_encoder::{BlockType, Function};
 
 use super::{
     Functions, TypeIndex,
-    conditions::{Code, Conditions, SLOTS},
+    conditions::{Code, Conditions, SLOTS, weight},
     helpers::{Helper, at, outcome},
     memory::Memory,
     plan::{Indexed, Node, Split},
@@ -19,6 +19,9 @@ use crate::set::PolicySet;
 
 /// Policies that one function evaluates.
 const GROUP: usize = 32;
+
+/// The most atoms of a constraint that stands in the node's own function.
+const MAX_INLINE: usize = 6;
 
 /// Up to how many branches are told apart by comparing; more go through the table of functions.
 const MAX_COMPARED: usize = 4;
@@ -115,25 +118,87 @@ impl<'a> Index<'a> {
             }
             return;
         }
-        if policies.is_empty() {
-            return;
-        }
-        let result = code.local();
-        for index in policies {
-            let function = self.outcome(*index, settled);
-            let info = &self.set.policies[*index].info;
-            let blocking = info.enforcement == Enforcement::Blocking;
-            let mut sink = code.sink();
-            sink.local_get(SLOTS).call(function).local_tee(result).if_(BlockType::Empty);
-            sink.local_get(result).i32_const(*index as i32);
-            sink.i32_const(blocking.into()).i32_const(info.audit as i32).call(Helper::Note as u32);
-            let module = self.set.modules.get(info.module as usize);
-            if blocking && module.is_some_and(|module| module.default_deny) {
+        let (in_scope, open): (Vec<_>, Vec<_>) = policies
+            .iter()
+            .partition(|policy| self.policies[**policy].remaining_scope(settled).is_empty());
+        self.in_scope(&in_scope, settled, code);
+        for policy in open {
+            let function = self.outcome(policy, settled);
+            let result = code.local();
+            code.sink().local_get(SLOTS).call(function).local_tee(result).if_(BlockType::Empty);
+            self.note(policy, result, code);
+            if self.covers(policy) {
+                let mut sink = code.sink();
                 sink.local_get(result).i32_const(outcome::SCOPE_TRUE).i32_and().if_(BlockType::Empty);
-                sink.i32_const((self.memory.covered + info.module) as i32).i32_const(1);
-                sink.i32_store8(at(0)).end();
+                self.cover(policy, code);
+                code.sink().end();
             }
-            sink.end();
+            code.sink().end();
+        }
+    }
+
+    /// The same for policies whose scope is TRUE here: what follows from that is said once for all of them, and
+    /// only their constraints are left to ask.
+    fn in_scope(&mut self, policies: &[usize], settled: &BTreeSet<usize>, code: &mut Code) {
+        let info = |policy: &usize| &self.set.policies[*policy].info;
+        if let Some(audit) = policies.iter().map(|policy| info(policy).audit as i32).max() {
+            let audit_at = self.memory.verdict as i32;
+            let mut sink = code.sink();
+            sink.i32_const(audit_at).i32_load8_u(at(1)).i32_const(audit).i32_lt_u();
+            sink.if_(BlockType::Empty).i32_const(audit_at).i32_const(audit).i32_store8(at(1)).end();
+        }
+        let mut covered = BTreeSet::new();
+        for policy in policies {
+            if self.covers(*policy) && covered.insert(self.set.policies[*policy].info.module) {
+                self.cover(*policy, code);
+            }
+        }
+        for policy in policies {
+            let failed = &self.policies[*policy].failed;
+            let result = code.local();
+            if weight(failed) <= MAX_INLINE {
+                let mut none = Vec::new();
+                let mut conditions = self.conditions(&mut none);
+                conditions.all(&[failed], code);
+                debug_assert!(none.is_empty(), "small conditions are not cut");
+            } else {
+                let function = self.outcome(*policy, settled);
+                code.sink().local_get(SLOTS).call(function);
+                code.sink().i32_const(outcome::VALUE).i32_and();
+            }
+            code.sink().local_tee(result).if_(BlockType::Empty);
+            self.note(*policy, result, code);
+            code.sink().end();
+        }
+    }
+
+    fn note(&self, policy: usize, result: u32, code: &mut Code) {
+        let info = &self.set.policies[policy].info;
+        let blocking = info.enforcement == Enforcement::Blocking;
+        let mut sink = code.sink();
+        sink.local_get(result).i32_const(policy as i32);
+        sink.i32_const(blocking.into()).i32_const(info.audit as i32).call(Helper::Note as u32);
+    }
+
+    /// Whether the policy's module denies by default, unless the policy applies.
+    fn covers(&self, policy: usize) -> bool {
+        let info = &self.set.policies[policy].info;
+        let module = self.set.modules.get(info.module as usize);
+        info.enforcement == Enforcement::Blocking && module.is_some_and(|module| module.default_deny)
+    }
+
+    fn cover(&self, policy: usize, code: &mut Code) {
+        let flag = self.memory.covered + self.set.policies[policy].info.module;
+        code.sink().i32_const(flag as i32).i32_const(1).i32_store8(at(0));
+    }
+
+    fn conditions<'c>(&'c mut self, parts: &'c mut Vec<Function>) -> Conditions<'c> {
+        Conditions {
+            memory: self.memory,
+            texts: self.texts,
+            shared: self.shared,
+            functions: parts,
+            first_function: self.functions.next(),
         }
     }
 
@@ -145,13 +210,7 @@ impl<'a> Index<'a> {
         }
         let indexed = &self.policies[policy];
         let mut parts: Vec<Function> = Vec::new();
-        let mut conditions = Conditions {
-            memory: self.memory,
-            texts: self.texts,
-            shared: self.shared,
-            functions: &mut parts,
-            first_function: self.functions.next(),
-        };
+        let mut conditions = self.conditions(&mut parts);
         let mut code = Code::new(SLOTS + 1);
         let remaining = indexed.remaining_scope(settled);
         if remaining.is_empty() {

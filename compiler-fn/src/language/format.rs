@@ -15,11 +15,11 @@ use std::ops::Range;
 
 use super::{
     ast::{Expect, File, Statement},
-    parse::parse,
+    parse::{MAX_NESTING, parse},
     tokens::{Token, TokenKind, Tokens},
 };
 use crate::{
-    findings::{Finding, has_errors},
+    findings::{Finding, Kind, code, has_errors},
     source::Span,
 };
 
@@ -35,7 +35,7 @@ const INDENT: usize = 2;
 /// Puts a file into the standard layout, keeping its comments.
 ///
 /// # Errors
-/// What keeps the text from being parsed.
+/// What keeps the text from being parsed; or that it nests so deeply that the layout could not be.
 pub fn format(text: &str) -> Result<String, Vec<Finding>> {
     let parsed = parse(0, text);
     if has_errors(&parsed.findings) {
@@ -44,7 +44,18 @@ pub fn format(text: &str) -> Result<String, Vec<Finding>> {
     let source = Tokens::read(text);
     let mut printer = Printer { source: Some(&source), lines: Vec::new() };
     printer.file(&parsed.file);
-    Ok(weave::weave(printer.lines, &source))
+    let text = weave::weave(printer.lines, &source);
+    // The layout's own parentheses are levels, too: rather no layout than one that cannot be read again.
+    let result = Tokens::read(&text);
+    match result.too_deep(0..result.all.len(), MAX_NESTING) {
+        None => Ok(text),
+        Some(_) => {
+            let first = source.all.first().map_or(0..0, |token| token.start..token.end);
+            let place = Span { file: 0, start: first.start, end: first.end };
+            let message = format!("the layout would nest deeper than {MAX_NESTING} levels");
+            Err(vec![Finding::error(code::LIMIT, Kind::Limit, place, message)])
+        }
+    }
 }
 
 /// Writes a tree in the standard layout.

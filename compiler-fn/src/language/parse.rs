@@ -7,6 +7,8 @@
 mod build;
 mod conditions;
 mod diagnose;
+mod expected;
+mod fields;
 mod grammar;
 mod literals;
 mod recover;

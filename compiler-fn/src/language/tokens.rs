@@ -142,10 +142,10 @@ fn token_at(text: &str, at: usize) -> (TokenKind, usize) {
     let bytes = rest.as_bytes();
     let second_is_digit = bytes.get(1).is_some_and(u8::is_ascii_digit);
     match bytes.first() {
-        Some(b'"') => quoted(line_at(text, at)),
-        Some(b'\'') => match line_at(text, at)[1..].find('\'') {
-            Some(end) => (TokenKind::SingleQuoted, end + 2),
-            None => (TokenKind::Symbol, 1),
+        Some(b'"') => quoted(rest),
+        Some(b'\'') => match rest[1..].find(['\'', '\n']) {
+            Some(end) if bytes.get(end + 1) == Some(&b'\'') => (TokenKind::SingleQuoted, end + 2),
+            _ => (TokenKind::Symbol, 1),
         },
         Some(b'{' | b'(' | b'[') => (TokenKind::Open, 1),
         Some(b'}' | b')' | b']') => (TokenKind::Close, 1),
@@ -165,17 +165,18 @@ fn word_length(rest: &str) -> usize {
     rest.char_indices().find(ends).map_or(rest.len(), |(at, _)| at)
 }
 
-fn quoted(line: &str) -> (TokenKind, usize) {
-    let bytes = line.as_bytes();
+/// The string that `rest` starts with. It looks no further than the string's end: a line may be the whole file.
+fn quoted(rest: &str) -> (TokenKind, usize) {
+    let bytes = rest.as_bytes();
     let mut at = 1;
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'"' => return (TokenKind::Text, at + 1),
-            b'\r' => break,
+            b'\r' | b'\n' => break,
             // An escape, unless the line ends behind it.
-            b'\\' if bytes.get(at + 1) != Some(&b'\r') => at += 2,
+            b'\\' if !matches!(bytes.get(at + 1), Some(b'\r' | b'\n')) => at += 2,
             _ => at += 1,
         }
     }
-    (TokenKind::Unterminated, line.trim_end().len())
+    (TokenKind::Unterminated, line_at(rest, 0).trim_end().len())
 }

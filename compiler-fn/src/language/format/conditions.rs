@@ -80,10 +80,11 @@ impl Printer<'_> {
                 if long || self.commented(path.span.end..core.span.end) =>
             {
                 let opening = write::list_opening(&path.node, *negated);
-                self.line(indent, gap, format!("{lead}{opening}"), anchor);
+                let (before, behind) = if nots > 0 { ("(", "])") } else { ("", "]") };
+                self.line(indent, gap, format!("{lead}{before}{opening}"), anchor);
                 let entries = list.iter().map(|entry| (write::literal(&entry.node), entry.span));
                 self.entries(indent + INDENT, entries);
-                self.close(indent, "]", core.span);
+                self.close(indent, behind, core.span);
             }
             _ => self.line(indent, gap, flat, anchor),
         }

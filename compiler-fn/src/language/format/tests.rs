@@ -165,6 +165,25 @@ fn a_file_with_syntax_errors_is_refused() {
 }
 
 #[test]
+fn what_could_not_be_read_again_is_not_laid_out() {
+    let text = |depth| {
+        let (open, close) = ("(a OR b AND ".repeat(depth), ")".repeat(depth));
+        format!("POLICY p {{ CONSTRAINT: {open}c{close} }}")
+    };
+    laid_out(&text(100));
+    assert_eq!(parse(0, &text(200)).findings, []);
+    let findings = format(&text(200)).unwrap_err();
+    assert_eq!(findings[0].message, "the layout would nest deeper than 256 levels");
+}
+
+#[test]
+fn not_before_a_comparison_has_parentheses() {
+    let text = "POLICY p { CONSTRAINT: NOT a IN b  FILTER: NOT a EXISTS }";
+    let expected = "POLICY p {\n  CONSTRAINT: NOT (a IN b)\n  FILTER: NOT a EXISTS\n}\n";
+    assert_eq!(laid_out(text), expected);
+}
+
+#[test]
 fn the_policy_sets_of_the_project_keep_tree_and_comments() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
     for set in std::fs::read_dir(folder).unwrap() {

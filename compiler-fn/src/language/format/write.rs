@@ -120,7 +120,18 @@ pub(super) fn condition(whole: &Condition) -> String {
 pub(super) fn clause(part: &Condition) -> String {
     match &part.node {
         ConditionKind::And(_) | ConditionKind::Or(_) => format!("({})", condition(part)),
+        ConditionKind::Not(inner) if needs_parentheses(inner) => format!("NOT ({})", clause(inner)),
         ConditionKind::Not(inner) => format!("NOT {}", clause(inner)),
         ConditionKind::Atom(inner) => atom(inner),
+    }
+}
+
+/// Whether NOT before this reads better with parentheses, `NOT (a IN b)`, though it means the same without.
+pub(super) fn needs_parentheses(part: &Condition) -> bool {
+    match &part.node {
+        ConditionKind::Atom(inner) => {
+            !matches!(inner, Atom::IsTrue(_) | Atom::Exists(_) | Atom::IsMissing(_))
+        }
+        _ => false,
     }
 }

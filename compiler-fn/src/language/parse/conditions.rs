@@ -17,47 +17,81 @@ struct Bracketed {
     outer: Span,
 }
 
-impl Builder {
-    /// A chain of operands: those joined by AND first, then what OR joins.
-    pub(super) fn condition(&mut self, node: Node<'_>) -> Option<Condition> {
-        self.chain(node).map(|chain| chain.condition)
+/// A chain that is being read: the whole condition, or a group in it.
+struct Chain<'t> {
+    parts: Pairs<'t, Rule>,
+    /// Where the group's brackets stand.
+    brackets: Option<Span>,
+    /// The NOTs before the next operand.
+    nots: Vec<Span>,
+    /// The operands that AND has joined since the last OR.
+    all: Vec<Bracketed>,
+    /// What OR joins.
+    any: Vec<Bracketed>,
+}
+
+impl<'t> Chain<'t> {
+    fn new(condition: Node<'t>, brackets: Option<Span>) -> Self {
+        let parts = condition.into_inner();
+        Self { parts, brackets, nots: Vec::new(), all: Vec::new(), any: Vec::new() }
     }
 
-    fn chain(&mut self, node: Node<'_>) -> Option<Bracketed> {
-        let (mut all, mut any) = (Vec::new(), Vec::new());
-        let mut nots = Vec::new();
+    fn operand(&mut self, operand: Bracketed) {
+        self.all.push(self.nots.drain(..).rev().fold(operand, negate));
+    }
+
+    fn or(&mut self) -> Option<()> {
+        let all = std::mem::take(&mut self.all);
+        self.any.push(join(all, ConditionKind::And)?);
+        Some(())
+    }
+
+    /// The whole chain; a group stands with its brackets, unless it is a single clause.
+    fn finish(mut self) -> Option<Bracketed> {
+        self.or()?;
+        let mut whole = join(self.any, ConditionKind::Or)?;
+        if let Some(brackets) = self.brackets {
+            whole.outer = brackets;
+            if matches!(whole.condition.node, ConditionKind::And(_) | ConditionKind::Or(_)) {
+                whole.condition.span = brackets;
+            }
+        }
+        Some(whole)
+    }
+}
+
+impl Builder {
+    /// A condition of any depth: groups are put aside on a stack of our own, since the thread's may be short.
+    pub(super) fn condition(&mut self, node: Node<'_>) -> Option<Condition> {
+        let mut open = vec![Chain::new(node, None)];
         // A literal without a value is reported, and the others are still looked at.
         let mut sound = true;
-        for part in node.into_inner() {
+        loop {
+            let chain = open.last_mut()?;
+            let Some(part) = chain.parts.next() else {
+                let whole = open.pop()?.finish()?;
+                match open.last_mut() {
+                    Some(outer) => outer.operand(whole),
+                    None => return Some(whole.condition).filter(|_| sound),
+                }
+                continue;
+            };
             match part.as_rule() {
                 Rule::and_kw => {}
-                Rule::or_kw => any.push(join(std::mem::take(&mut all), ConditionKind::And)?),
-                Rule::not_kw => nots.push(self.span(&part)),
-                rule => {
-                    let operand = if rule == Rule::group { self.group(part) } else { self.clause(part) };
-                    match operand {
-                        Some(operand) => all.push(nots.drain(..).rev().fold(operand, negate)),
-                        None => {
-                            nots.clear();
-                            sound = false;
-                            all.push(placeholder());
-                        }
-                    }
+                Rule::or_kw => chain.or()?,
+                Rule::not_kw => chain.nots.push(self.span(&part)),
+                Rule::group => {
+                    let brackets = self.span(&part);
+                    let inner = part.into_inner().next_of(Rule::condition)?;
+                    open.push(Chain::new(inner, Some(brackets)));
+                }
+                _ => {
+                    let clause = self.clause(part);
+                    sound &= clause.is_some();
+                    chain.operand(clause.unwrap_or_else(placeholder));
                 }
             }
         }
-        any.push(join(all, ConditionKind::And)?);
-        join(any, ConditionKind::Or).filter(|_| sound)
-    }
-
-    /// `( … )` or `{ … }`: what is inside, placed with its brackets unless it is a single clause.
-    fn group(&mut self, node: Node<'_>) -> Option<Bracketed> {
-        let outer = self.span(&node);
-        let mut inner = self.chain(node.into_inner().next_of(Rule::condition)?)?.condition;
-        if matches!(inner.node, ConditionKind::And(_) | ConditionKind::Or(_)) {
-            inner.span = outer;
-        }
-        Some(Bracketed { condition: inner, outer })
     }
 
     fn clause(&mut self, node: Node<'_>) -> Option<Bracketed> {

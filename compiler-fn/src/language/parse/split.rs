@@ -44,7 +44,9 @@ impl Reader<'_> {
         let next = self.tokens.all.get(index + 1).map(|token| token.kind);
         let opens = |index| self.tokens.word(index) == "{";
         // Asked before `meant`, which is slow and hardly ever needed.
-        if !exact && !(first_on_line && (opens(index + 1) || opens(index + 2))) {
+        let shaped = opens(index + 1) || (opens(index + 2) && self.tokens.word(index + 1) != ":");
+        let possible = exact || (first_on_line && shaped);
+        if !possible {
             return false;
         }
         match meant(word, &STATEMENTS) {
