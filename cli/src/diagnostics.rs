@@ -33,7 +33,10 @@ fn render(finding: &Finding, sources: &Sources, renderer: &Renderer) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = level.primary_title(finding.message.as_str()).id(finding.code).elements(None::<Snippet<'_, annotate_snippets::Annotation<'_>>>);
+    let mut group = level
+        .primary_title(finding.message.as_str())
+        .id(finding.code)
+        .elements(None::<Snippet<'_, annotate_snippets::Annotation<'_>>>);
     // One excerpt per file, that of the first label first.
     let mut files: Vec<u32> = Vec::new();
     for label in &finding.labels {

@@ -1,5 +1,7 @@
 //! The commands, run as their users run them: real processes, real files, their real output.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
+
 use std::{
     fs,
     path::Path,
@@ -86,8 +88,7 @@ fn decisions_are_the_same_from_sources_and_from_the_signed_release() {
     let release = ["--store", &store, "--channel", "prod", "--root", "keys/root.json"];
     let verified = aecp(folder, &[&["verify"], &release[..]].concat());
     assert!(verified.status.success(), "{}{}", out(&verified), err(&verified));
-    let from_store =
-        aecp(folder, &[&["decide", "--requests", "requests.jsonl"], &release[..]].concat());
+    let from_store = aecp(folder, &[&["decide", "--requests", "requests.jsonl"], &release[..]].concat());
     assert_eq!(out(&from_store), DECISIONS, "{}", err(&from_store));
 
     assert!(out(&publish(folder)).contains("release 2"), "serials grow");
@@ -118,7 +119,13 @@ fn any_changed_byte_of_any_object_in_the_store_is_refused() {
             flipped[at] ^= 1;
             fs::write(&object, &flipped).unwrap();
             let refused = aecp(folder, &release);
-            assert_eq!(refused.status.code(), Some(1), "{} at {at}: {}", object.display(), out(&refused));
+            assert_eq!(
+                refused.status.code(),
+                Some(1),
+                "{} at {at}: {}",
+                object.display(),
+                out(&refused)
+            );
         }
         fs::write(&object, &good[..good.len() - 1]).unwrap();
         assert_eq!(aecp(folder, &release).status.code(), Some(1), "{} cut", object.display());

@@ -1,5 +1,7 @@
 //! Publishing to an S3 store that is not ours, and from two publishers at once.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -22,7 +24,12 @@ struct Publisher<'a> {
 impl Publisher<'_> {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aecp"));
-        command.current_dir(self.folder).args(arguments).args(["--store", &self.store, "--channel", "prod"]);
+        command.current_dir(self.folder).args(arguments).args([
+            "--store",
+            &self.store,
+            "--channel",
+            "prod",
+        ]);
         if let Some(s3) = self.s3 {
             command
                 .env("AWS_ENDPOINT", &s3.url)

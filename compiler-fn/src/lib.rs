@@ -4,14 +4,14 @@
 //! clock, and no hash map decides an order, so that the same sources give the same bytes everywhere. It never
 //! enforces anything; the enforcers live elsewhere and share only `aecp-contract` with it.
 
-pub mod source;
-pub mod findings;
-pub mod language;
-pub mod set;
 pub mod check;
-pub mod reference;
+pub mod compile;
+pub mod findings;
 pub mod generate;
 pub mod interpret;
-pub mod testing;
-pub mod compile;
+pub mod language;
 pub mod publish;
+pub mod reference;
+pub mod set;
+pub mod source;
+pub mod testing;

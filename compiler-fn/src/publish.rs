@@ -18,9 +18,7 @@ use aecp_contract::{
 };
 use bytes::Bytes;
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
-use object_store::{
-    ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion, path::Path,
-};
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion, path::Path};
 use url::Url;
 
 use crate::compile::{COMPILER, Compiled};
@@ -122,8 +120,8 @@ impl Store {
         };
         // Each back end takes its own variables (AWS_…, GOOGLE_…, AZURE_…) and passes over the rest.
         let options = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
-        let (objects, prefix) = object_store::parse_url_opts(&parsed, options)
-            .map_err(|error| wrong(error.to_string()))?;
+        let (objects, prefix) =
+            object_store::parse_url_opts(&parsed, options).map_err(|error| wrong(error.to_string()))?;
         Ok(Self { objects: objects.into(), prefix, folder })
     }
 

@@ -103,14 +103,12 @@ pub fn decide(set: &PolicySet, request: &Json) -> Verdict {
 #[must_use]
 pub fn evaluate(set: &PolicySet, condition: &Condition, request: &Json) -> Truth {
     match &condition.node {
-        ConditionKind::And(operands) => operands
-            .iter()
-            .map(|operand| evaluate(set, operand, request))
-            .fold(Truth::True, Truth::and),
-        ConditionKind::Or(operands) => operands
-            .iter()
-            .map(|operand| evaluate(set, operand, request))
-            .fold(Truth::False, Truth::or),
+        ConditionKind::And(operands) => {
+            operands.iter().map(|operand| evaluate(set, operand, request)).fold(Truth::True, Truth::and)
+        }
+        ConditionKind::Or(operands) => {
+            operands.iter().map(|operand| evaluate(set, operand, request)).fold(Truth::False, Truth::or)
+        }
         ConditionKind::Not(operand) => evaluate(set, operand, request).not(),
         ConditionKind::Atom(atom) => match (Request { set, json: request }).atom(atom) {
             Some(holds) => holds.into(),
@@ -159,9 +157,7 @@ impl Request<'_> {
                 Type::List(_) => self.contains(path, item)?,
                 _ => self.text(path)?.contains(&self.operand_text(item)?),
             },
-            Atom::StartsWith { path, text } => {
-                self.text(path)?.starts_with(&self.operand_text(text)?)
-            }
+            Atom::StartsWith { path, text } => self.text(path)?.starts_with(&self.operand_text(text)?),
             Atom::EndsWith { path, text } => self.text(path)?.ends_with(&self.operand_text(text)?),
             Atom::Matches { path, glob } => matches_glob(&self.text(path)?, &glob.node),
             Atom::InCidr { path, negated, cidr } => {
@@ -246,9 +242,7 @@ fn occurrences<'a>(json: &'a Json, path: &str, found: &mut Vec<Option<&'a Json>>
 fn typed(json: &Json, ty: &Type) -> Option<Value> {
     Some(match (ty, json) {
         (Type::String, Json::String(text)) => Value::Text(text.clone()),
-        (Type::Enum(members), Json::String(text)) if members.contains(text) => {
-            Value::Text(text.clone())
-        }
+        (Type::Enum(members), Json::String(text)) if members.contains(text) => Value::Text(text.clone()),
         (Type::Int, Json::Number(number)) => Value::Int(number.as_i64()?),
         (Type::Decimal, Json::Number(number)) => Value::Decimal(number.to_string().parse().ok()?),
         (Type::Bool, Json::Bool(b)) => Value::Bool(*b),

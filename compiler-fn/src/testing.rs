@@ -50,8 +50,8 @@ pub fn findings(results: &[TestResult<'_>]) -> Vec<Finding> {
     let failures = results.iter().filter_map(|result| Some((result.test, result.failure.as_ref()?)));
     let finding = |(test, failure): (&Test, &String)| {
         let message = format!("test `{}` failed", test.name);
-        let mut finding =
-            Finding::error(code::TEST_FAILED, Kind::Test, test.expect_span, message).here(failure.clone());
+        let mut finding = Finding::error(code::TEST_FAILED, Kind::Test, test.expect_span, message)
+            .here(failure.clone());
         if let Expect::Deny(names) | Expect::AllowWithAdvisory(names) = &test.expect {
             finding.policies = names.iter().map(|name| name.node.clone()).collect();
         }

@@ -21,7 +21,7 @@ mod tests;
 
 pub use authzen::AuthZenRequest;
 
-use json::Scanner;
+use json::{Fault, Scanner};
 use reader::{Reader, Stop};
 use table::{NameTree, REQUEST_NODE};
 
@@ -81,9 +81,9 @@ impl AttributeTable {
         slots.reset();
         // Checked for the whole text at once, so that its pieces need not be.
         let text = std::str::from_utf8(json).map_err(|error| not_utf8(json, error.valid_up_to()))?;
-        let mut reader = Reader { names: &self.names, scan: Scanner::new(text), slots };
-        let read = reader.object(REQUEST_NODE).and_then(|()| Ok(reader.scan.end()?));
-        read.map_err(|stop| RequestError::new(stop, &reader.scan))
+        let scan = Scanner::new(text);
+        let read = Reader { names: &self.names, scan, slots }.object(0, REQUEST_NODE);
+        read.and_then(|at| Ok(scan.end(at)?)).map_err(|stop| RequestError::new(stop, text))
     }
 
     /// Reads a request of the OpenID AuthZEN Authorization API 1.0. `slots` is reset first.
@@ -105,11 +105,11 @@ impl AttributeTable {
 
 impl RequestError {
     #[cold]
-    fn new(stop: Stop, scan: &Scanner<'_>) -> Self {
+    fn new(stop: Stop, text: &str) -> Self {
         match stop {
             Stop::TooLarge => Self::TooLarge(RequestTooLarge),
-            Stop::Malformed => {
-                let (text, at, expected) = (scan.text(), scan.position(), scan.expected());
+            Stop::Malformed(fault) => {
+                let Fault { at, expected } = *fault;
                 let ends = if at >= text.len() { ", where the text ends" } else { "" };
                 let place = place(text.as_bytes(), at);
                 Self::Malformed(format!("expected {expected} at {place}{ends}"))

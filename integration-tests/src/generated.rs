@@ -15,7 +15,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,7 +25,7 @@ impl Random {
 
     /// A number below `limit`.
     pub fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
+        (self.bits() % limit as u64) as usize
     }
 
     /// True once in `n` times.
@@ -101,7 +101,8 @@ const KINDS: &[Kind] = &[
 ];
 
 /// What SCOPE names and requests are of.
-const RESOURCES: [&str; 6] = ["doc", "card", "log", "customer_data", "customer_date", "a_resource_of_a_long_name"];
+const RESOURCES: [&str; 6] =
+    ["doc", "card", "log", "customer_data", "customer_date", "a_resource_of_a_long_name"];
 
 const TEXT: usize = 0;
 const IP: usize = 7;
@@ -267,12 +268,12 @@ pub fn request(random: &mut Random) -> String {
     let missing_rate = 1 + random.below(8);
     for owner in ["a", "b"] {
         let mut nested = Vec::new();
-        for kind in 0..KINDS.len() {
+        for (kind, about) in KINDS.iter().enumerate() {
             for list in [false, true] {
                 if random.once_in(missing_rate) {
                     continue;
                 }
-                let name = format!("{}{}", KINDS[kind].name, if list { "s" } else { "" });
+                let name = format!("{}{}", about.name, if list { "s" } else { "" });
                 let value = json_value(random, kind, list);
                 if random.once_in(3) {
                     top.push(format!("\"{owner}.{name}\":{value}"));

@@ -40,7 +40,10 @@ fn must_run(command: &mut Command) {
         panic!("{command:?} cannot be run ({error}); these tests need python3 with venv and pip")
     });
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed; these tests need python3 with venv and pip: {text}");
+    assert!(
+        output.status.success(),
+        "{command:?} failed; these tests need python3 with venv and pip: {text}"
+    );
 }
 
 /// A running S3 emulator, stopped when dropped.

@@ -1,5 +1,7 @@
 //! The component of a set runs in a component host that is not ours, and decides as our own hosts do.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
+
 use std::process::Command;
 
 use aecp_compiler::{

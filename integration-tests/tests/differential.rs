@@ -1,6 +1,8 @@
 //! One meaning, three times: the reference evaluator over the syntax tree, the generated module in the
 //! compiler's interpreter, and the same module in the enforcer must agree on every request.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
+
 use std::sync::Arc;
 
 use aecp_compiler::{

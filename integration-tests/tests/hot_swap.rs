@@ -1,5 +1,7 @@
 //! New releases while requests are in flight: none fails, and each request is decided wholly by one release.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -72,9 +74,8 @@ async fn no_request_fails_and_none_is_mixed_while_a_release_is_swapped_every_sec
     let url = format!("file://{}/store", folder.path().display());
     std::fs::create_dir(folder.path().join("store")).unwrap();
     let key = SigningKey::from_bytes(&[7; 32]);
-    let root_json = RootPayload::first(&key.verifying_key(), &[Role::Root, Role::Judicial])
-        .sign(&[&key])
-        .to_json();
+    let root_json =
+        RootPayload::first(&key.verifying_key(), &[Role::Root, Role::Judicial]).sign(&[&key]).to_json();
     let root = TrustRoot::pinned(&root_json).unwrap();
     let publisher = Publisher { store: Store::open(&url).unwrap(), key, root: root.clone(), root_json };
     let sets = [set("even"), set("odd")];

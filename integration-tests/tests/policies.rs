@@ -26,5 +26,8 @@ fn the_shipped_policy_sets_compile_and_their_tests_pass() {
         policies += compiled.manifest.policies.len();
         tests += compiled.manifest.tests.passed;
     }
-    assert!(sets >= 5 && policies >= 60 && tests >= 150, "{sets} sets, {policies} policies, {tests} tests");
+    assert!(
+        sets >= 5 && policies >= 60 && tests >= 150,
+        "{sets} sets, {policies} policies, {tests} tests"
+    );
 }

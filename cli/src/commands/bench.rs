@@ -6,11 +6,7 @@ use std::{
 };
 
 use aecp_compiler::{
-    check::check_files,
-    compile::manifest,
-    findings::has_errors,
-    generate,
-    language::parse::parse,
+    check::check_files, compile::manifest, findings::has_errors, generate, language::parse::parse,
     testing,
 };
 use aecp_contract::{
@@ -131,10 +127,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 type Requests = Vec<Vec<u8>>;
 
 /// Compiles the set phase by phase, as `aecp publish` does, and loads it as an enforcer does.
-fn compile(
-    arguments: &Arguments,
-    phases: &mut Phases,
-) -> anyhow::Result<Option<(PolicyPre, Requests)>> {
+fn compile(arguments: &Arguments, phases: &mut Phases) -> anyhow::Result<Option<(PolicyPre, Requests)>> {
     let sources = arguments.set.sources()?;
     let mut clock = Clock::start();
     let mut findings = Vec::new();
@@ -173,11 +166,7 @@ fn compile(
 }
 
 /// What signing costs: hashing the artifacts and one signature, with a key that nobody trusts.
-fn sign(
-    core: &[u8],
-    component: &[u8],
-    source: aecp_contract::digest::Digest,
-) -> anyhow::Result<()> {
+fn sign(core: &[u8], component: &[u8], source: aecp_contract::digest::Digest) -> anyhow::Result<()> {
     let now = super::now()?;
     let artifacts = [("core", core), ("component", component)]
         .map(|(name, bytes)| (name.to_owned(), Artifact::of(bytes)));
@@ -272,9 +261,7 @@ impl Bench {
         let mut slots = Vec::with_capacity(requests.len());
         for (index, request) in requests.iter().enumerate() {
             let mut filled = SlotBuffer::new(table.len());
-            table
-                .read_json(request, &mut filled)
-                .with_context(|| format!("request {}", index + 1))?;
+            table.read_json(request, &mut filled).with_context(|| format!("request {}", index + 1))?;
             slots.push(filled);
         }
         self.prepared.run(&slots, |slots| instance.decide(slots))?;

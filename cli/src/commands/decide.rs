@@ -95,8 +95,7 @@ fn policy_set(arguments: &Arguments) -> anyhow::Result<Option<Arc<PolicyPre>>> {
 
 /// Reads the trust root that the user believes.
 pub(crate) fn pinned_root(path: &Path) -> anyhow::Result<TrustRoot> {
-    TrustRoot::pinned(&read(path)?)
-        .with_context(|| format!("`{}` is no trust root", path.display()))
+    TrustRoot::pinned(&read(path)?).with_context(|| format!("`{}` is no trust root", path.display()))
 }
 
 pub(crate) type Requests = BufReader<Box<dyn Read>>;

@@ -270,11 +270,11 @@ fn print_changes(before: &PolicySet, after: &PolicySet) {
 
 /// Two requests to try, out of the set's own tests: one that is denied, one that is allowed.
 fn print_examples(set: &PolicySet, url: &str) {
-    let denied = |expect: &Expect| matches!(expect, Expect::Deny(names) if !names.is_empty());
-    let allowed = |expect: &Expect| matches!(expect, Expect::Allow);
-    let examples: [(&str, &dyn Fn(&Expect) -> bool); 2] = [("denied", &denied), ("allowed", &allowed)];
-    for (what, wanted) in examples {
-        if let Some(test) = set.tests.iter().find(|test| wanted(&test.expect)) {
+    let denied =
+        set.tests.iter().find(|test| matches!(&test.expect, Expect::Deny(names) if !names.is_empty()));
+    let allowed = set.tests.iter().find(|test| matches!(test.expect, Expect::Allow));
+    for (what, test) in [("denied", denied), ("allowed", allowed)] {
+        if let Some(test) = test {
             // A single quote inside single quotes, as shells read it.
             let request = test.request.replace('\'', r"'\''");
             anstream::println!("{FAINT}# {what}: {}{PLAIN}", test.name);

@@ -6,11 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aecp_compiler::{
-    findings::Finding,
-    language::format::format,
-    source::Source,
-};
+use aecp_compiler::{findings::Finding, language::format::format, source::Source};
 use anyhow::Context as _;
 
 use super::SetArgument;
@@ -80,4 +76,3 @@ fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
     };
     write().with_context(|| format!("cannot write `{}`", path.display()))
 }
-

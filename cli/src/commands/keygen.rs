@@ -66,7 +66,8 @@ pub(crate) fn generate(folder: &Path) -> anyhow::Result<SigningKey> {
     getrandom::fill(&mut seed).context("the system gives no random numbers")?;
     let key = SigningKey::from_bytes(&seed);
     let private = key.to_pkcs8_pem(LineEnding::LF).context("cannot encode the key")?;
-    let public = key.verifying_key().to_public_key_pem(LineEnding::LF).context("cannot encode the key")?;
+    let public =
+        key.verifying_key().to_public_key_pem(LineEnding::LF).context("cannot encode the key")?;
     let root = RootPayload::first(&key.verifying_key(), &[Role::Root, Role::Judicial]);
     write_new(&folder.join(PRIVATE_KEY), private.as_bytes(), true)?;
     write_new(&folder.join(PUBLIC_KEY), public.as_bytes(), false)?;

@@ -55,12 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let root = TrustRoot::pinned(&root_json)
         .with_context(|| format!("`{}` is no trust root", root_path.display()))?;
     let store = Store::open(&arguments.store)?;
-    let publication = publication(
-        arguments.channel.clone(),
-        now()?,
-        arguments.expires,
-        arguments.stale_after,
-    )?;
+    let publication =
+        publication(arguments.channel.clone(), now()?, arguments.expires, arguments.stale_after)?;
     progress("compiling and testing …");
     let sources = arguments.set.sources()?;
     let Some(compiled) = super::compile(&sources)? else { return Ok(Outcome::Bad) };

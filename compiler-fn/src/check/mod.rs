@@ -225,12 +225,7 @@ fn report_no_effect_yet(files: &[File], findings: &mut Vec<Finding>) {
     }
 }
 
-fn report_limits(
-    sources: &Sources,
-    policies: usize,
-    attributes: usize,
-    findings: &mut Vec<Finding>,
-) {
+fn report_limits(sources: &Sources, policies: usize, attributes: usize, findings: &mut Vec<Finding>) {
     let start = Span::default();
     let mut limit = |count: usize, limit: usize, what: &str| {
         if count > limit {

@@ -13,7 +13,7 @@ use crate::{
             self, Atom, Comparison, Condition, ConditionKind, Field, Literal, MaskMethod, Operand,
             Scope, Spanned, Text,
         },
-
+        format,
     },
     set::Policy,
     source::Span,
@@ -52,12 +52,7 @@ pub(super) fn check(
             Field::Version(version) => {
                 if version.node < 1 {
                     let message = format!("a VERSION is 1 or more, not {}", version.node);
-                    findings.push(Finding::error(
-                        code::BAD_LITERAL,
-                        Kind::Type,
-                        version.span,
-                        message,
-                    ));
+                    findings.push(Finding::error(code::BAD_LITERAL, Kind::Type, version.span, message));
                 }
                 info.version = Some(version.node);
             }
@@ -95,16 +90,16 @@ pub(super) fn check(
                             .try_instead("write `WITH REDACT`"),
                     );
                 }
-                info.obligations.push(written(&field.node));
+                info.obligations.push(format::field(field));
             }
             Field::Filter(condition) => {
                 types.condition(condition, false);
-                info.obligations.push(written(&field.node));
+                info.obligations.push(format::field(field));
             }
             Field::Limit { count, per, by } => {
                 types.mention(by);
                 limit(count, per, findings);
-                info.obligations.push(written(&field.node));
+                info.obligations.push(format::field(field));
             }
         }
     }
@@ -223,17 +218,8 @@ fn limit(count: &Spanned<i64>, per: &Spanned<Literal>, findings: &mut Vec<Findin
     }
     if !matches!(per.node, Literal::Duration { value, .. } if value.0 > 0) {
         findings.push(
-            Finding::error(
-                code::BAD_LITERAL,
-                Kind::Type,
-                per.span,
-                "PER takes a duration above zero",
-            )
-            .try_instead("write `PER 1m`"),
+            Finding::error(code::BAD_LITERAL, Kind::Type, per.span, "PER takes a duration above zero")
+                .try_instead("write `PER 1m`"),
         );
     }
-}
-
-fn written(field: &Field) -> String {
-    format!("{field:?}")
 }

@@ -104,11 +104,9 @@ fn expect_policies(
     findings: &mut Vec<Finding>,
 ) {
     let policies = || {
-        files.iter().flat_map(|file| &file.statements).filter_map(|statement| {
-            match &statement.node {
-                Statement::Policy(policy) => Some(policy),
-                _ => None,
-            }
+        files.iter().flat_map(|file| &file.statements).filter_map(|statement| match &statement.node {
+            Statement::Policy(policy) => Some(policy),
+            _ => None,
         })
     };
     for name in names {

@@ -22,15 +22,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Candidates(u16);
 
-const SCALARS: [Type; 7] = [
-    Type::String,
-    Type::Int,
-    Type::Decimal,
-    Type::Bool,
-    Type::Timestamp,
-    Type::Duration,
-    Type::Ip,
-];
+const SCALARS: [Type; 7] =
+    [Type::String, Type::Int, Type::Decimal, Type::Bool, Type::Timestamp, Type::Duration, Type::Ip];
 
 impl Candidates {
     const STRING: Self = Self(1);
@@ -47,9 +40,9 @@ impl Candidates {
             Type::Enum(_) => Self::STRING,
             Type::List(element) => Self::of(element).as_lists(),
             Type::Any => Self::ALL,
-            scalar => Self(
-                SCALARS.iter().position(|candidate| candidate == scalar).map_or(0, |bit| 1 << bit),
-            ),
+            scalar => {
+                Self(SCALARS.iter().position(|candidate| candidate == scalar).map_or(0, |bit| 1 << bit))
+            }
         }
     }
 
@@ -237,14 +230,16 @@ impl Types {
     /// Notes that an attribute is named, whatever its type.
     pub(super) fn mention(&mut self, path: &Path) {
         let id = self.id(&path.node);
-        self.attributes[id].uses.push(Use { allowed: Candidates::ALL, span: path.span, path: path.span });
+        self.attributes[id].uses.push(Use {
+            allowed: Candidates::ALL,
+            span: path.span,
+            path: path.span,
+        });
     }
 
     fn atom(&mut self, atom: &Atom, decides: bool) {
-        const ORDERED: Candidates = Candidates::INT
-            .or(Candidates::DECIMAL)
-            .or(Candidates::TIMESTAMP)
-            .or(Candidates::DURATION);
+        const ORDERED: Candidates =
+            Candidates::INT.or(Candidates::DECIMAL).or(Candidates::TIMESTAMP).or(Candidates::DURATION);
         match atom {
             Atom::Compare { path, operator, right } => {
                 let among = match operator {
@@ -286,14 +281,7 @@ impl Types {
     }
 
     /// `path` compared with `right`, both of one type out of `among`.
-    fn operand(
-        &mut self,
-        path: &Path,
-        right: &Operand,
-        link: Link,
-        among: Candidates,
-        decides: bool,
-    ) {
+    fn operand(&mut self, path: &Path, right: &Operand, link: Link, among: Candidates, decides: bool) {
         match right {
             Operand::Literal(literal) => {
                 let allowed = Candidates::of_literal(&literal.node).and(among);
@@ -643,8 +631,9 @@ fn literal_fits(literal: &Spanned<Literal>, path: &Path, ty: &Type, findings: &m
         Type::Timestamp => finding(format!("`{text}` is not a timestamp"))
             .because(format!("`{}` is TIMESTAMP", path.node))
             .try_instead("write RFC 3339, such as `\"2026-01-01T00:00:00Z\"`"),
-        Type::Ip => finding(format!("`{text}` is not an IP address"))
-            .because(format!("`{}` is IP", path.node)),
+        Type::Ip => {
+            finding(format!("`{text}` is not an IP address")).because(format!("`{}` is IP", path.node))
+        }
         // Any other type has been reported as a mismatch of this use.
         _ => return,
     });

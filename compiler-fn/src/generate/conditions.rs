@@ -379,7 +379,7 @@ fn equal_text(slot: usize, text: &[u8], code: &mut Code) {
     sink.if_(BlockType::Result(ValType::I32));
     let width = [8, 4, 2, 1].into_iter().find(|width| *width <= text.len()).unwrap_or(1);
     let mut starts: Vec<usize> = (0..=text.len() - width).step_by(width).collect();
-    if text.len() % width != 0 {
+    if !text.len().is_multiple_of(width) {
         starts.push(text.len() - width);
     }
     for (i, start) in starts.into_iter().enumerate() {

@@ -82,19 +82,56 @@ pub(super) enum Right {
 pub(super) enum Test {
     /// The slot is not missing; asked without any known slot.
     Present(usize),
-    Equal { slot: usize, shape: Shape, right: Right },
+    Equal {
+        slot: usize,
+        shape: Shape,
+        right: Right,
+    },
     /// `slot < right`, or `right < slot` when `swapped`.
-    Less { slot: usize, shape: Shape, right: Right, swapped: bool },
-    OneOf { slot: usize, shape: Shape, entries: Vec<Constant> },
+    Less {
+        slot: usize,
+        shape: Shape,
+        right: Right,
+        swapped: bool,
+    },
+    OneOf {
+        slot: usize,
+        shape: Shape,
+        entries: Vec<Constant>,
+    },
     /// The list in slot `list` holds the element.
-    Holds { list: usize, shape: Shape, element: Right },
-    ListsEqual { slot: usize, other: usize, shape: Shape },
-    StartsWith { slot: usize, right: Right },
-    EndsWith { slot: usize, right: Right },
-    HasPart { slot: usize, right: Right },
+    Holds {
+        list: usize,
+        shape: Shape,
+        element: Right,
+    },
+    ListsEqual {
+        slot: usize,
+        other: usize,
+        shape: Shape,
+    },
+    StartsWith {
+        slot: usize,
+        right: Right,
+    },
+    EndsWith {
+        slot: usize,
+        right: Right,
+    },
+    HasPart {
+        slot: usize,
+        right: Right,
+    },
     /// The pattern with `*` as byte 0xFF and `?` as 0xFE, which UTF-8 never has.
-    Glob { slot: usize, pattern: Vec<u8> },
-    InNetwork { slot: usize, network: Ip, mask: u128 },
+    Glob {
+        slot: usize,
+        pattern: Vec<u8>,
+    },
+    InNetwork {
+        slot: usize,
+        network: Ip,
+        mask: u128,
+    },
     /// Both: used for BETWEEN, whose three operands are known or unknown together.
     Both(Box<(Test, bool)>, Box<(Test, bool)>),
 }
@@ -139,11 +176,8 @@ impl Lower<'_> {
                 let (slot, ty) = self.slot(path);
                 let paths = paths(path, [right]);
                 if let (Type::List(element), Operand::Path(other)) = (ty, right) {
-                    let test = Test::ListsEqual {
-                        slot,
-                        other: self.slot(other).0,
-                        shape: Shape::of(element),
-                    };
+                    let test =
+                        Test::ListsEqual { slot, other: self.slot(other).0, shape: Shape::of(element) };
                     return (test, paths, *operator == Comparison::NotEqual);
                 }
                 let shape = Shape::of(ty);
@@ -157,9 +191,7 @@ impl Lower<'_> {
                         (Test::Less { slot, shape, right, swapped: false }, true)
                     }
                     Comparison::Greater => (Test::Less { slot, shape, right, swapped: true }, false),
-                    Comparison::LessOrEqual => {
-                        (Test::Less { slot, shape, right, swapped: true }, true)
-                    }
+                    Comparison::LessOrEqual => (Test::Less { slot, shape, right, swapped: true }, true),
                 };
                 (test, paths, turned)
             }
@@ -173,8 +205,7 @@ impl Lower<'_> {
             }
             ast::Atom::InList { path, negated, list } => {
                 let (slot, ty) = self.slot(path);
-                let mut entries: Vec<_> =
-                    list.iter().map(|entry| constant(&entry.node, ty)).collect();
+                let mut entries: Vec<_> = list.iter().map(|entry| constant(&entry.node, ty)).collect();
                 entries.sort();
                 entries.dedup();
                 (Test::OneOf { slot, shape: Shape::of(ty), entries }, vec![path], *negated)

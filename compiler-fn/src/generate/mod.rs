@@ -23,9 +23,9 @@ use aecp_contract::{
     verdict::VERDICT_LISTS,
 };
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Elements, ExportKind,
-    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, MemorySection, MemoryType,
-    Module, RefType, TableSection, TableType, TypeSection, ValType,
+    BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Elements, ExportKind, ExportSection,
+    Function, FunctionSection, GlobalSection, GlobalType, MemorySection, MemoryType, Module, RefType,
+    TableSection, TableType, TypeSection, ValType,
 };
 
 pub use self::{component::component, memory::TooManyConstants};
@@ -59,8 +59,7 @@ pub fn core_module(set: &PolicySet) -> Result<Vec<u8>, TooManyConstants> {
     let texts = Texts::choose(set, all);
     let by_policy = lowered.iter().map(|(scope, failed)| scope.iter().chain([failed]).collect());
     let shared = Shared::choose(&texts, by_policy, Helper::ALL.len() as u32);
-    let mut memory =
-        Memory::new(set.policies.len(), set.modules.len(), texts.len(), shared.atoms());
+    let mut memory = Memory::new(set.policies.len(), set.modules.len(), texts.len(), shared.atoms());
     let mut functions = Functions::new(&memory);
     for body in shared.bodies(&texts, &mut memory) {
         functions.add(TypeIndex::Truth, body);

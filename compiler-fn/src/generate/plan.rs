@@ -108,20 +108,19 @@ pub(super) fn plan(policies: &[Indexed]) -> Node {
     node(policies, (0..policies.len()).collect(), BTreeSet::new(), 1)
 }
 
-fn node(
-    policies: &[Indexed],
-    mut left: Vec<usize>,
-    settled: BTreeSet<usize>,
-    copies: usize,
-) -> Node {
+fn node(policies: &[Indexed], mut left: Vec<usize>, settled: BTreeSet<usize>, copies: usize) -> Node {
     let mut splits = Vec::new();
     while left.len() > LEAF && settled.len() < MAX_DEPTH {
-        let Some((slot, factor)) = best_slot(policies, &left, &settled, MAX_COPIES / copies) else { break };
+        let Some((slot, factor)) = best_slot(policies, &left, &settled, MAX_COPIES / copies) else {
+            break;
+        };
         let (keyed, others): (Vec<_>, Vec<_>) =
             left.iter().copied().partition(|policy| policies[*policy].keys.contains_key(&slot));
         let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for policy in &keyed {
-            for number in policies[*policy].keys.get(&slot).map(|(_, numbers)| numbers).into_iter().flatten() {
+            for number in
+                policies[*policy].keys.get(&slot).map(|(_, numbers)| numbers).into_iter().flatten()
+            {
                 members.entry(*number).or_default().push(*policy);
             }
         }
@@ -186,7 +185,8 @@ mod tests {
 
     #[test]
     fn policies_hang_under_the_numbers_of_their_keys_and_all_under_unknown() {
-        let policies: Vec<_> = (0..40).map(|n| indexed(&[(7, &[n % 8 + 1]), (9, &[n % 2 + 1])])).collect();
+        let policies: Vec<_> =
+            (0..40).map(|n| indexed(&[(7, &[n % 8 + 1]), (9, &[n % 2 + 1])])).collect();
         let plan = plan(&policies);
         assert!(plan.always.is_empty());
         let [split] = plan.splits.as_slice() else { panic!("{plan:?}") };

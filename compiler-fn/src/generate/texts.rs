@@ -193,11 +193,8 @@ fn hash(text: &[u8], multiplier: u64) -> u64 {
         u64::from_le_bytes(word)
     };
     let length = text.len() as u64;
-    let (first, last) = if text.len() < 8 {
-        (word(text), 0)
-    } else {
-        (word(&text[..8]), word(&text[text.len() - 8..]))
-    };
+    let (first, last) =
+        if text.len() < 8 { (word(text), 0) } else { (word(&text[..8]), word(&text[text.len() - 8..])) };
     (first ^ last.rotate_left(23) ^ length).wrapping_mul(multiplier)
 }
 

@@ -14,7 +14,7 @@ mod write;
 use std::ops::Range;
 
 use super::{
-    ast::{Expect, File, Statement},
+    ast::{Expect, Field, File, Policy, Spanned, Statement},
     parse::{MAX_NESTING, parse},
     tokens::{Token, TokenKind, Tokens},
 };
@@ -64,6 +64,17 @@ pub fn print(file: &File) -> String {
     let mut printer = Printer { source: None, lines: Vec::new() };
     printer.file(file);
     weave::weave(printer.lines, &Tokens::read(""))
+}
+
+/// Writes one field of a policy in one line.
+#[must_use]
+pub fn field(field: &Spanned<Field>) -> String {
+    let name = Spanned::new("p".to_owned(), field.span);
+    let policy = Policy { name, fields: vec![field.clone()], incomplete: true };
+    let mut printer = Printer { source: None, lines: Vec::new() };
+    printer.policy(&policy, field.span);
+    let inner = printer.lines.get(1..printer.lines.len().saturating_sub(1)).unwrap_or_default();
+    inner.iter().map(|line| line.text.trim()).collect::<Vec<_>>().join(" ")
 }
 
 /// What stands before a line.

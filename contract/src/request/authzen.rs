@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{
     AttributeTable, RequestError,
-    json::{Fault, Scanner, unescape},
+    json::{COLON, Fault, MEMBER_END, NAME, Scanner, fault, unescape},
     reader::{Reader, Stop},
     table::REQUEST_NODE,
 };
@@ -67,95 +67,106 @@ pub(super) fn read(
     slots: &mut SlotBuffer,
 ) -> Result<(), RequestError> {
     for (entity, raw) in ENTITIES.iter().zip([request.subject, request.action, request.resource]) {
-        let raw = raw.ok_or_else(|| required(entity, None))?;
+        let raw = raw.ok_or_else(|| absent(entity))?;
         let scan = Scanner::new(raw.get());
         let mut reader = Reader { names: &table.names, scan, slots: &mut *slots };
-        reader.entity(entity)?;
+        let given = reader.entity(entity).map_err(|stop| within(entity.member, stop, scan))?;
+        for (field, given) in FIELDS.iter().zip(given) {
+            match given {
+                Given::Twice => return Err(refused(entity, field, "is given twice")),
+                Given::Not | Given::Null if entity.required.contains(field) => {
+                    return Err(refused(entity, field, "is required"));
+                }
+                _ => {}
+            }
+        }
     }
     if let Some(context) = request.context {
         let scan = Scanner::new(context.get());
-        let mut reader = Reader { names: &table.names, scan, slots };
-        reader.object(REQUEST_NODE).map_err(|stop| reader.error(stop, "context"))?;
+        let read = Reader { names: &table.names, scan, slots }.object(0, REQUEST_NODE);
+        read.map_err(|stop| within("context", stop, scan))?;
     }
     Ok(())
 }
 
 #[cold]
-fn required(entity: &Entity, field: Option<&str>) -> RequestError {
-    let dot = if field.is_some() { "." } else { "" };
-    let field = field.unwrap_or_default();
-    RequestError::Malformed(format!("`{}{dot}{field}` is required", entity.member))
+fn absent(entity: &Entity) -> RequestError {
+    RequestError::Malformed(format!("`{}` is required", entity.member))
+}
+
+#[cold]
+fn refused(entity: &Entity, field: &str, why: &str) -> RequestError {
+    RequestError::Malformed(format!("`{}.{field}` {why}", entity.member))
+}
+
+#[cold]
+fn within(member: &str, stop: Stop, scan: Scanner<'_>) -> RequestError {
+    match RequestError::new(stop, scan.text()) {
+        RequestError::Malformed(detail) => RequestError::Malformed(format!("in `{member}`: {detail}")),
+        error => error,
+    }
+}
+
+/// How often an entity has a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Not,
+    /// As `null`, which is the same as leaving it out but cannot be given again.
+    Null,
+    Once,
+    Twice,
 }
 
 impl Reader<'_> {
-    fn entity(&mut self, entity: &Entity) -> Result<(), RequestError> {
-        let fault = |reader: &Self, stop: Stop| reader.error(stop, entity.member);
+    /// Reads the attributes of an entity, and says which of [`FIELDS`] it has.
+    fn entity(&mut self, entity: &Entity) -> Result<[Given; FIELDS.len()], Stop> {
+        let scan = self.scan;
         let node = self.names.child(REQUEST_NODE, entity.prefix.as_bytes());
-        let (mut given, mut seen) = ([false; FIELDS.len()], [false; FIELDS.len()]);
-        self.scan.expect(b'{', "an object").map_err(|f| fault(self, f.into()))?;
-        let mut more = self.scan.token() != b'}';
-        while more {
-            let field = self.field().map_err(|f| fault(self, f.into()))?;
-            if let Some(field) = field {
-                if seen[field] {
-                    let name = FIELDS[field];
-                    let message = format!("`{}.{name}` is given twice", entity.member);
-                    return Err(RequestError::Malformed(message));
-                }
-                seen[field] = true;
-                given[field] = self.scan.token() != b'n'; // `null` is the same as leaving it out
-            }
-            let read = match (node, field.map(|field| (FIELDS[field], given[field]))) {
-                (Some(node), Some((PROPERTIES, true))) => self.object(node),
-                (Some(node), Some((name, true))) => match self.names.child(node, name.as_bytes()) {
-                    Some(node) => self.value(node),
-                    None => self.scan.skip().map_err(Stop::from),
-                },
-                _ => self.scan.skip().map_err(Stop::from),
-            };
-            read.map_err(|stop| fault(self, stop))?;
-            more = match self.scan.token() {
-                b',' => true,
-                b'}' => false,
-                _ => {
-                    let stop = self.scan.fault("`,` or `}`").into();
-                    return Err(fault(self, stop));
-                }
-            };
-            if more {
-                self.scan.advance();
-            }
+        let mut given = [Given::Not; FIELDS.len()];
+        let mut at = scan.expect(0, b'{', "an object")?;
+        if let (b'}', _) = scan.token(at) {
+            return Ok(given);
         }
-        let given =
-            |name: &&&str| FIELDS.iter().zip(given).any(|(field, given)| field == *name && given);
-        match entity.required.iter().find(|name| !given(name)) {
-            Some(name) => Err(required(entity, Some(name))),
-            None => Ok(()),
+        loop {
+            let field;
+            (at, field) = self.field(at)?;
+            let null = scan.token(at).0 == b'n';
+            if let Some(field) = field {
+                given[field] = match given[field] {
+                    Given::Not if null => Given::Null,
+                    Given::Not => Given::Once,
+                    _ => Given::Twice,
+                };
+            }
+            at = match (node, field.map(|field| FIELDS[field])) {
+                (Some(node), Some(PROPERTIES)) if !null => self.object(at, node)?,
+                (Some(node), Some(name)) if !null => match self.names.child(node, name.as_bytes()) {
+                    Some(node) => self.value(at, node)?,
+                    None => scan.skip(at)?,
+                },
+                _ => scan.skip(at)?,
+            };
+            match scan.token(at) {
+                (b',', comma) => at = comma + 1,
+                (b'}', _) => return Ok(given),
+                (_, at) => return Ok(fault(at, MEMBER_END)?),
+            }
         }
     }
 
     /// Goes over a name and its colon; which of [`FIELDS`] it is, if it is one.
-    fn field(&mut self) -> Result<Option<usize>, Fault> {
-        if self.scan.token() != b'"' {
-            return Err(self.scan.fault("a name in quotes"));
+    fn field(&mut self, at: usize) -> Result<(usize, Option<usize>), Box<Fault>> {
+        let (token, at) = self.scan.token(at);
+        if token != b'"' {
+            return fault(at, NAME);
         }
-        let raw = self.scan.string()?;
-        self.scan.expect(b':', "`:`")?;
+        let raw = self.scan.string(at)?;
         let mut name = &self.scan.bytes()[raw.start..raw.end];
         if raw.escaped {
             unescape(name, &mut self.slots.room.text);
             name = &self.slots.room.text;
         }
-        Ok(FIELDS.iter().position(|field| field.as_bytes() == name))
-    }
-
-    #[cold]
-    fn error(&self, stop: Stop, member: &str) -> RequestError {
-        match RequestError::new(stop, &self.scan) {
-            RequestError::Malformed(detail) => {
-                RequestError::Malformed(format!("in `{member}`: {detail}"))
-            }
-            error => error,
-        }
+        let field = FIELDS.iter().position(|field| field.as_bytes() == name);
+        Ok((self.scan.expect(raw.after(), b':', COLON)?, field))
     }
 }

@@ -4,17 +4,18 @@
 //! Two things that other readers of JSON refuse are left to the caller: numbers of any size, and escapes of
 //! half a surrogate pair, which are well-formed but no text ([`unescape`]).
 
-/// The text is not JSON. [`Scanner::position`] and [`Scanner::expected`] say where and why; it holds nothing
-/// itself, so that results stay in registers.
+/// The text is not JSON: what should have stood at one of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fault;
+pub(super) struct Fault {
+    pub(super) at: usize,
+    pub(super) expected: &'static str,
+}
 
-/// A position in JSON text.
-#[derive(Debug)]
+/// JSON text. Positions in it are handed from call to call rather than kept, so that they stay in registers; faults
+/// are boxed for the same reason.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Scanner<'a> {
     text: &'a str,
-    at: usize,
-    expected: &'static str,
 }
 
 /// What stands between a string's quotes, still escaped if `escaped`.
@@ -25,203 +26,185 @@ pub(super) struct Raw {
     pub(super) escaped: bool,
 }
 
-const MEMBER_END: &str = "`,` or `}`";
-const ELEMENT_END: &str = "`,` or `]`";
+impl Raw {
+    /// The position after the closing quote.
+    #[inline(always)]
+    pub(super) fn after(self) -> usize {
+        self.end + 1
+    }
+}
+
+pub(super) const NAME: &str = "a name in quotes";
+pub(super) const COLON: &str = "`:`";
+pub(super) const MEMBER_END: &str = "`,` or `}`";
+pub(super) const ELEMENT_END: &str = "`,` or `]`";
+
+#[cold]
+#[inline(never)]
+pub(super) fn fault<T>(at: usize, expected: &'static str) -> Result<T, Box<Fault>> {
+    Err(Box::new(Fault { at, expected }))
+}
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, expected: "JSON" }
+        Self { text }
     }
 
-    pub(super) fn text(&self) -> &'a str {
+    pub(super) fn text(self) -> &'a str {
         self.text
     }
 
-    pub(super) fn bytes(&self) -> &'a [u8] {
+    #[inline(always)]
+    pub(super) fn bytes(self) -> &'a [u8] {
         self.text.as_bytes()
     }
 
-    pub(super) fn position(&self) -> usize {
-        self.at
-    }
-
-    /// Goes over one byte, which the caller saw.
-    #[inline]
-    pub(super) fn advance(&mut self) {
-        self.at += 1;
-    }
-
-    pub(super) fn go_to(&mut self, at: usize) {
-        self.at = at;
-    }
-
-    #[cold]
-    pub(super) fn fault(&mut self, expected: &'static str) -> Fault {
-        self.expected = expected;
-        Fault
-    }
-
-    /// What should have stood at [`Self::position`], after a [`Fault`].
-    pub(super) fn expected(&self) -> &'static str {
-        self.expected
-    }
-
-    /// Goes over whitespace and shows the byte after it; 0, which starts nothing, at the end.
+    /// The byte at a position; 0, which starts nothing, at the end.
     #[inline(always)]
-    pub(super) fn token(&mut self) -> u8 {
-        match self.bytes().get(self.at) {
-            Some(&byte) if byte > b' ' => byte,
-            _ => self.token_after_space(),
-        }
+    pub(super) fn byte(self, at: usize) -> u8 {
+        self.bytes().get(at).copied().unwrap_or_default()
     }
 
-    fn token_after_space(&mut self) -> u8 {
-        loop {
-            match self.bytes().get(self.at) {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
-                Some(&byte) => return byte,
-                None => return 0,
-            }
-        }
-    }
-
-    /// Goes over `token` and the whitespace before it.
+    /// The first byte that is no whitespace, as [`Self::byte`] shows it, and where it is.
     #[inline(always)]
-    pub(super) fn expect(&mut self, token: u8, expected: &'static str) -> Result<(), Fault> {
-        if self.token() != token {
-            return Err(self.fault(expected));
+    pub(super) fn token(self, at: usize) -> (u8, usize) {
+        let byte = self.byte(at);
+        if byte > b' ' { (byte, at) } else { self.token_after_space(at) }
+    }
+
+    fn token_after_space(self, mut at: usize) -> (u8, usize) {
+        while let b' ' | b'\n' | b'\r' | b'\t' = self.byte(at) {
+            at += 1;
         }
-        self.at += 1;
-        Ok(())
+        (self.byte(at), at)
+    }
+
+    /// The position after `token` and the whitespace before it.
+    #[inline(always)]
+    pub(super) fn expect(
+        self,
+        at: usize,
+        token: u8,
+        expected: &'static str,
+    ) -> Result<usize, Box<Fault>> {
+        let (found, at) = self.token(at);
+        if found == token { Ok(at + 1) } else { fault(at, expected) }
     }
 
     /// Goes over whitespace to the end of the text.
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
-        self.token();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.fault("the end")) }
+    pub(super) fn end(self, at: usize) -> Result<(), Box<Fault>> {
+        let (_, at) = self.token(at);
+        if at == self.text.len() { Ok(()) } else { fault(at, "the end") }
     }
 
-    /// Goes over `true`, `false` or `null`; what may follow is the caller's to check.
+    /// The position after `true`, `false` or `null`; what may follow is the caller's to check.
     #[inline]
-    pub(super) fn word(&mut self, word: &'static str) -> Result<(), Fault> {
-        if !self.bytes()[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.fault("a value"));
-        }
-        self.at += word.len();
-        Ok(())
+    pub(super) fn word(self, at: usize, word: &'static str) -> Result<usize, Box<Fault>> {
+        let there = self.bytes().get(at..at + word.len());
+        if there == Some(word.as_bytes()) { Ok(at + word.len()) } else { fault(at, "a value") }
     }
 
-    /// Goes over a string at whose opening quote the scanner stands.
+    /// The string at whose opening quote the position is.
     #[inline(always)]
-    pub(super) fn string(&mut self) -> Result<Raw, Fault> {
-        let start = self.at + 1;
-        self.at = start;
+    pub(super) fn string(self, at: usize) -> Result<Raw, Box<Fault>> {
+        let start = at + 1;
+        let mut at = start;
         let mut escaped = false;
         loop {
-            while let Some(block) = self.bytes().get(self.at..).and_then(<[u8]>::first_chunk) {
+            while let Some(block) = self.bytes().get(at..).and_then(<[u8]>::first_chunk) {
                 let found = specials(u64::from_le_bytes(*block));
                 if found != 0 {
-                    self.at += found.trailing_zeros() as usize / 8;
+                    at += found.trailing_zeros() as usize / 8;
+                    if self.byte(at) == b'"' {
+                        return Ok(Raw { start, end: at, escaped });
+                    }
                     break;
                 }
-                self.at += 8;
+                at += 8;
             }
-            match self.bytes().get(self.at) {
-                Some(b'"') => {
-                    let end = self.at;
-                    self.at += 1;
-                    return Ok(Raw { start, end, escaped });
-                }
+            match self.bytes().get(at) {
+                Some(b'"') => return Ok(Raw { start, end: at, escaped }),
                 Some(b'\\') => {
                     escaped = true;
-                    self.escape()?;
+                    at = self.escape(at)?;
                 }
-                Some(0x20..) => self.at += 1, // among the last bytes, too few for a block
-                Some(_) => return Err(self.fault("no control character in a string")),
-                None => return Err(self.fault("the closing quote of a string")),
+                Some(0x20..) => at += 1, // among the last bytes, too few for a block
+                Some(_) => return fault(at, "no control character in a string"),
+                None => return fault(at, "the closing quote of a string"),
             }
         }
     }
 
-    /// Goes over one escape; whether surrogates are paired is not looked at.
-    fn escape(&mut self) -> Result<(), Fault> {
-        const EXPECTED: &str = "one of the escapes of JSON";
-        match self.bytes().get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => {
-                let digits = self.bytes().get(self.at + 2..self.at + 6);
-                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return Err(self.fault(EXPECTED));
-                }
-                self.at += 6;
-            }
-            _ => return Err(self.fault(EXPECTED)),
+    /// The position after an escape; whether surrogates are paired is not looked at.
+    fn escape(self, at: usize) -> Result<usize, Box<Fault>> {
+        match self.byte(at + 1) {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 2),
+            b'u' if (at + 2..at + 6).all(|at| self.byte(at).is_ascii_hexdigit()) => Ok(at + 6),
+            _ => fault(at, "one of the escapes of JSON"),
         }
-        Ok(())
     }
 
-    /// Goes over one value of any kind, as deep as it may be.
-    pub(super) fn skip(&mut self) -> Result<(), Fault> {
+    /// The position after one value of any kind, as deep as it may be.
+    pub(super) fn skip(self, mut at: usize) -> Result<usize, Box<Fault>> {
         let mut open = Nesting::default();
         loop {
-            match self.token() {
-                b'"' => {
-                    self.string()?;
-                }
-                b'-' | b'0'..=b'9' => {
-                    self.number()?;
-                }
-                b't' => self.word("true")?,
-                b'f' => self.word("false")?,
-                b'n' => self.word("null")?,
-                b'{' => {
-                    self.at += 1;
-                    if self.token() != b'}' {
+            let first;
+            (first, at) = self.token(at);
+            at = match first {
+                b'"' => self.string(at)?.after(),
+                b'-' | b'0'..=b'9' => self.number(at)?.after,
+                b't' => self.word(at, "true")?,
+                b'f' => self.word(at, "false")?,
+                b'n' => self.word(at, "null")?,
+                b'{' => match self.token(at + 1) {
+                    (b'}', at) => at + 1,
+                    (_, inside) => {
                         open.push(true);
-                        self.skip_key()?;
+                        at = self.skip_key(inside)?;
                         continue;
                     }
-                    self.at += 1;
-                }
-                b'[' => {
-                    self.at += 1;
-                    if self.token() != b']' {
+                },
+                b'[' => match self.token(at + 1) {
+                    (b']', at) => at + 1,
+                    (_, inside) => {
                         open.push(false);
+                        at = inside;
                         continue;
                     }
-                    self.at += 1;
-                }
-                _ => return Err(self.fault("a value")),
-            }
+                },
+                _ => return fault(at, "a value"),
+            };
             // After a value: the ends of what it ends, then a comma and the next value.
             loop {
-                let Some(object) = open.innermost() else { return Ok(()) };
-                match (self.token(), object) {
+                let Some(object) = open.innermost() else { return Ok(at) };
+                let token;
+                (token, at) = self.token(at);
+                match (token, object) {
                     (b',', true) => {
-                        self.at += 1;
-                        self.skip_key()?;
+                        at = self.skip_key(at + 1)?;
                         break;
                     }
                     (b',', false) => {
-                        self.at += 1;
+                        at += 1;
                         break;
                     }
                     (b'}', true) | (b']', false) => {
-                        self.at += 1;
+                        at += 1;
                         open.pop();
                     }
-                    _ => return Err(self.fault(if object { MEMBER_END } else { ELEMENT_END })),
+                    _ => return fault(at, if object { MEMBER_END } else { ELEMENT_END }),
                 }
             }
         }
     }
 
-    fn skip_key(&mut self) -> Result<(), Fault> {
-        if self.token() != b'"' {
-            return Err(self.fault("a name in quotes"));
+    fn skip_key(self, at: usize) -> Result<usize, Box<Fault>> {
+        let (token, at) = self.token(at);
+        if token != b'"' {
+            return fault(at, NAME);
         }
-        self.string()?;
-        self.expect(b':', "`:`")
+        let key = self.string(at)?;
+        self.expect(key.after(), b':', COLON)
     }
 }
 
@@ -259,15 +242,13 @@ impl Nesting {
 const ONES: u64 = u64::MAX / 255;
 
 /// Marks the first quote, backslash or control character among 8 bytes with its byte's highest bit; bits above
-/// that may be wrong (Mycroft's test for a zero byte, borrows only ever go upwards).
+/// that may be wrong, because borrows only ever go upwards.
 #[inline(always)]
 fn specials(block: u64) -> u64 {
-    let is = |byte: u8| {
-        let zero_there = block ^ (ONES * u64::from(byte));
-        zero_there.wrapping_sub(ONES) & !zero_there
-    };
-    let control = block.wrapping_sub(ONES * 0x20) & !block;
-    (is(b'"') | is(b'\\') | control) & (ONES << 7)
+    // Of all bytes below 0x80, only the quote and the control characters are below 0x21 with this bit flipped.
+    let quote_or_control = (block ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (block ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    (quote_or_control | backslash) & !block & (ONES << 7)
 }
 
 /// Writes what the inside of a JSON string says to `out`, which is cleared first; false if it has half a

@@ -1,143 +1,182 @@
 //! Values of attributes: from JSON text to the payload of a slot.
 
-use std::{mem, str::FromStr};
+use std::mem;
 
 use super::{
-    json::{Fault, unescape},
+    json::{ELEMENT_END, Fault, Raw, fault, unescape},
     reader::{Reader, Stop},
     table::Leaf,
 };
 use crate::{
-    slots::{ARENA_SIZE, Payload, Tag},
-    value::{Duration, Ip, Timestamp},
+    slots::{ARENA_SIZE, Payload, RequestTooLarge, Tag},
+    value::{Duration, Ip},
 };
+
+/// One value, read as one of a certain type.
+enum Scalar {
+    Value(Payload),
+    /// It is of another type.
+    Wrong,
+    /// It is a text that finds no room.
+    NoRoom,
+}
+
+impl From<Option<Payload>> for Scalar {
+    fn from(payload: Option<Payload>) -> Self {
+        payload.map_or(Self::Wrong, Self::Value)
+    }
+}
 
 impl Reader<'_> {
     /// Reads the value that stands here as this attribute's.
     #[inline(always)]
-    pub(super) fn leaf(&mut self, leaf: Leaf) -> Result<(), Stop> {
+    pub(super) fn leaf(&mut self, at: usize, leaf: Leaf) -> Result<usize, Stop> {
         let slot = leaf.slot as usize;
-        let first = self.scan.token();
+        let (first, at) = self.scan.token(at);
         if first == b'n' {
-            self.scan.word("null")?; // the same as leaving it out
-        } else if !self.slots.is_missing(slot) {
-            self.scan.skip()?;
-            self.slots.set_invalid(slot); // given twice
-        } else if let (b'[', Some(element)) = (first, leaf.tag.element()) {
-            self.list(leaf, element)?;
-        } else if let Some(payload) = self.scalar(leaf.tag, first)? {
-            self.slots.put(slot, leaf.tag, payload);
-        } else {
-            self.slots.set_invalid(slot);
+            return Ok(self.scan.word(at, "null")?); // the same as leaving it out
         }
-        Ok(())
+        if !self.slots.is_missing(slot) {
+            let at = self.scan.skip(at)?;
+            self.slots.set_invalid(slot); // given twice
+            return Ok(at);
+        }
+        if let (b'[', Some(element)) = (first, leaf.tag.element()) {
+            return self.list(at, leaf, element);
+        }
+        let (at, scalar) = self.scalar(at, leaf.tag, first)?;
+        match scalar {
+            Scalar::Value(payload) => self.slots.put(slot, leaf.tag, payload),
+            Scalar::Wrong => self.slots.set_invalid(slot),
+            Scalar::NoRoom => return Err(Stop::TooLarge),
+        }
+        Ok(at)
     }
 
-    /// Goes over one value that starts with the byte `first`; `None` if it is not of the tag's type. When a text
-    /// finds no room ([`Stop::TooLarge`]), the scanner stands after it all the same.
+    /// Reads one value that starts with the byte `first`, as one that `tag` stands for.
     #[inline(always)]
-    fn scalar(&mut self, tag: Tag, first: u8) -> Result<Option<Payload>, Stop> {
+    fn scalar(&mut self, at: usize, tag: Tag, first: u8) -> Result<(usize, Scalar), Box<Fault>> {
+        let scan = self.scan;
         Ok(match (tag, first) {
-            (Tag::Text, b'"') => self.text()?,
-            (Tag::Integer, b'-' | b'0'..=b'9') => {
-                self.scan.number()?.integer().map(|n| Payload(n as u64, 0))
+            (Tag::Text, b'"') => {
+                let raw = scan.string(at)?;
+                (raw.after(), self.text(raw))
             }
-            (Tag::Decimal, b'-' | b'0'..=b'9') => {
-                self.scan.number()?.decimal().map(|d| Payload::halves(d.scaled() as u128))
+            (Tag::Integer | Tag::Decimal, b'-' | b'0'..=b'9') => {
+                let number = scan.number(at)?;
+                let payload = if tag == Tag::Integer {
+                    number.integer(scan.text()).map(|n| Payload(n as u64, 0))
+                } else {
+                    number.decimal(scan.text()).map(|d| Payload::halves(d.scaled() as u128))
+                };
+                (number.after, payload.into())
             }
-            (Tag::Boolean, b't') => self.scan.word("true").map(|()| Some(Payload(1, 0)))?,
-            (Tag::Boolean, b'f') => self.scan.word("false").map(|()| Some(Payload(0, 0)))?,
-            (Tag::Timestamp, b'"') => self.parsed()?.map(|t: Timestamp| Payload::instant(t)),
-            (Tag::Duration, b'"') => self.parsed()?.map(|d: Duration| Payload(d.0 as u64, 0)),
-            (Tag::Address, b'"') => self.parsed()?.map(|ip: Ip| Payload::halves(ip.0)),
-            _ => {
-                self.scan.skip()?;
-                None
+            (Tag::Boolean, b't') => (scan.word(at, "true")?, Scalar::Value(Payload(1, 0))),
+            (Tag::Boolean, b'f') => (scan.word(at, "false")?, Scalar::Value(Payload(0, 0))),
+            (Tag::Timestamp | Tag::Duration | Tag::Address, b'"') => {
+                let raw = scan.string(at)?;
+                (raw.after(), self.parsed(tag, raw).into())
             }
+            _ => (scan.skip(at)?, Scalar::Wrong),
         })
     }
 
     #[inline(always)]
-    fn text(&mut self) -> Result<Option<Payload>, Stop> {
-        let raw = self.scan.string()?;
+    fn text(&mut self, raw: Raw) -> Scalar {
         if raw.escaped {
-            return self.escaped_text(&self.scan.bytes()[raw.start..raw.end]);
+            return self.escaped_text(raw);
         }
-        let pointer = self.slots.append_text(self.scan.bytes(), raw.start, raw.end)?;
-        Ok(Some(Payload::span(pointer, raw.end - raw.start)))
+        match self.slots.append_text(self.scan.bytes(), raw.start, raw.end) {
+            Ok(pointer) => Scalar::Value(Payload::span(pointer, raw.end - raw.start)),
+            Err(RequestTooLarge) => Scalar::NoRoom,
+        }
     }
 
-    fn escaped_text(&mut self, raw: &[u8]) -> Result<Option<Payload>, Stop> {
+    fn escaped_text(&mut self, raw: Raw) -> Scalar {
         let mut text = mem::take(&mut self.slots.room.text);
-        let payload = unescape(raw, &mut text).then(|| {
-            let pointer = self.slots.append_text(&text, 0, text.len())?;
-            Ok(Payload::span(pointer, text.len()))
-        });
+        let scalar = if unescape(&self.scan.bytes()[raw.start..raw.end], &mut text) {
+            match self.slots.append_text(&text, 0, text.len()) {
+                Ok(pointer) => Scalar::Value(Payload::span(pointer, text.len())),
+                Err(RequestTooLarge) => Scalar::NoRoom,
+            }
+        } else {
+            Scalar::Wrong
+        };
         self.slots.room.text = text;
-        payload.transpose()
+        scalar
     }
 
-    fn parsed<T: FromStr>(&mut self) -> Result<Option<T>, Fault> {
-        let raw = self.scan.string()?;
-        if !raw.escaped {
-            return Ok(self.scan.text()[raw.start..raw.end].parse().ok());
+    /// A value that requests have as text.
+    fn parsed(&mut self, tag: Tag, raw: Raw) -> Option<Payload> {
+        let mut text = &self.scan.text()[raw.start..raw.end];
+        if raw.escaped {
+            let room = &mut self.slots.room.text;
+            if !unescape(text.as_bytes(), room) {
+                return None;
+            }
+            text = std::str::from_utf8(room).ok()?;
         }
-        let text = &mut self.slots.room.text;
-        let sound = unescape(&self.scan.bytes()[raw.start..raw.end], text);
-        let text = if sound { std::str::from_utf8(text).ok() } else { None };
-        Ok(text.and_then(|text| text.parse().ok()))
+        match tag {
+            Tag::Timestamp => text.parse().ok().map(Payload::instant),
+            Tag::Duration => text.parse().ok().map(|Duration(ms)| Payload(ms as u64, 0)),
+            Tag::Address => text.parse().ok().map(|Ip(bits)| Payload::halves(bits)),
+            _ => None,
+        }
     }
 
     /// Reads the list that starts here. If it is unusable, the arena stays as it was.
-    fn list(&mut self, leaf: Leaf, element: Tag) -> Result<(), Stop> {
+    fn list(&mut self, at: usize, leaf: Leaf, element: Tag) -> Result<usize, Stop> {
         let filled = self.slots.filled();
         let mut list = mem::take(&mut self.slots.room.list);
         list.clear();
-        let read = self.elements(element, &mut list);
-        let set = read.and_then(|usable| {
+        let read = self.elements(at, element, &mut list);
+        let set = read.and_then(|(at, usable)| {
             if usable {
                 let count = list.len() / element.element_size();
-                return Ok(self.slots.set_elements(leaf.slot as usize, leaf.tag, &list, count)?);
+                self.slots.set_elements(leaf.slot as usize, leaf.tag, &list, count)?;
+            } else {
+                self.slots.take_back(filled);
+                self.slots.set_invalid(leaf.slot as usize);
             }
-            self.slots.take_back(filled);
-            self.slots.set_invalid(leaf.slot as usize);
-            Ok(())
+            Ok(at)
         });
         self.slots.room.list = list;
         set
     }
 
     /// Lays out the elements of the list that starts here; false if one of them is of another type.
-    fn elements(&mut self, element: Tag, list: &mut Vec<u8>) -> Result<bool, Stop> {
-        self.scan.advance();
-        if self.scan.token() == b']' {
-            self.scan.advance();
-            return Ok(true);
+    fn elements(&mut self, at: usize, element: Tag, list: &mut Vec<u8>) -> Result<(usize, bool), Stop> {
+        let (first, mut at) = self.scan.token(at + 1);
+        if first == b']' {
+            return Ok((at + 1, true));
         }
         let size = element.element_size();
         let (mut usable, mut fits) = (true, true);
         loop {
-            let first = self.scan.token();
+            let first;
+            (first, at) = self.scan.token(at);
             if usable {
-                match self.scalar(element, first) {
-                    Ok(Some(payload)) if list.len() < ARENA_SIZE as usize => {
+                let scalar;
+                (at, scalar) = self.scalar(at, element, first)?;
+                match scalar {
+                    Scalar::Value(payload) if list.len() < ARENA_SIZE as usize => {
                         list.extend_from_slice(&payload.bytes()[..size]);
                     }
                     // What comes after may yet be malformed or unusable, whatever its size.
-                    Ok(Some(_)) | Err(Stop::TooLarge) => fits = false,
-                    Ok(None) => usable = false,
-                    Err(stop) => return Err(stop),
+                    Scalar::Value(_) | Scalar::NoRoom => fits = false,
+                    Scalar::Wrong => usable = false,
                 }
             } else {
-                self.scan.skip()?;
+                at = self.scan.skip(at)?;
             }
-            match self.scan.token() {
-                b',' => self.scan.advance(),
+            let token;
+            (token, at) = self.scan.token(at);
+            match token {
+                b',' => at += 1,
                 b']' => break,
-                _ => return Err(self.scan.fault("`,` or `]`").into()),
+                _ => return Ok(fault(at, ELEMENT_END)?),
             }
         }
-        self.scan.advance();
-        if usable && !fits { Err(Stop::TooLarge) } else { Ok(usable) }
+        if usable && !fits { Err(Stop::TooLarge) } else { Ok((at + 1, usable)) }
     }
 }

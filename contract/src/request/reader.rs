@@ -3,21 +3,21 @@
 use std::mem;
 
 use super::{
-    json::{Fault, Raw, Scanner, unescape},
+    json::{COLON, Fault, MEMBER_END, NAME, Raw, Scanner, fault, unescape},
     table::{NameTree, NodeIndex},
 };
 use crate::slots::{RequestTooLarge, SlotBuffer};
 
 /// Why reading stopped.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Stop {
-    Malformed,
+    Malformed(Box<Fault>),
     TooLarge,
 }
 
-impl From<Fault> for Stop {
-    fn from(_: Fault) -> Self {
-        Self::Malformed
+impl From<Box<Fault>> for Stop {
+    fn from(fault: Box<Fault>) -> Self {
+        Self::Malformed(fault)
     }
 }
 
@@ -34,50 +34,55 @@ pub(super) struct Reader<'r> {
     pub(super) slots: &'r mut SlotBuffer,
 }
 
+/// Each function takes the position where it starts and returns the one where it ended.
 impl Reader<'_> {
     /// Reads the object that stands here, whose members are the children of `node`.
-    pub(super) fn object(&mut self, node: NodeIndex) -> Result<(), Stop> {
-        self.scan.expect(b'{', "an object of attributes")?;
-        self.members(node)
+    pub(super) fn object(&mut self, at: usize, node: NodeIndex) -> Result<usize, Stop> {
+        let at = self.scan.expect(at, b'{', "an object of attributes")?;
+        self.members(at, node)
     }
 
     /// Reads the value that stands here as that of `node`.
-    pub(super) fn value(&mut self, node: NodeIndex) -> Result<(), Stop> {
-        if self.enter(node)? { self.members(node) } else { Ok(()) }
+    pub(super) fn value(&mut self, at: usize, node: NodeIndex) -> Result<usize, Stop> {
+        let (at, object) = self.enter(at, node)?;
+        if object { self.members(at, node) } else { Ok(at) }
     }
 
     /// Reads an object from behind its `{`, with all objects in it that attributes lie in.
-    fn members(&mut self, mut node: NodeIndex) -> Result<(), Stop> {
+    fn members(&mut self, mut at: usize, mut node: NodeIndex) -> Result<usize, Stop> {
+        let scan = self.scan;
         self.slots.room.open.clear();
         let mut first = true;
         loop {
-            match self.scan.token() {
-                b'"' if first => {}
+            let token;
+            (token, at) = scan.token(at);
+            match token {
                 b',' if !first => {
-                    self.scan.advance();
-                    if self.scan.token() != b'"' {
-                        return Err(self.scan.fault("a name in quotes").into());
+                    let name;
+                    (name, at) = scan.token(at + 1);
+                    if name != b'"' {
+                        return Ok(fault(at, NAME)?);
                     }
                 }
+                b'"' if first => {}
                 b'}' => {
-                    self.scan.advance();
-                    let Some(outer) = self.slots.room.open.pop() else { return Ok(()) };
+                    at += 1;
+                    let Some(outer) = self.slots.room.open.pop() else { return Ok(at) };
                     node = outer;
                     first = false;
                     continue;
                 }
-                _ => {
-                    let expected = if first { "a name in quotes or `}`" } else { "`,` or `}`" };
-                    return Err(self.scan.fault(expected).into());
-                }
+                _ => return Ok(fault(at, if first { "a name in quotes or `}`" } else { MEMBER_END })?),
             }
-            let key = self.scan.string()?;
-            self.scan.expect(b':', "`:`")?;
+            let key = scan.string(at)?;
+            at = scan.expect(key.after(), b':', COLON)?;
             first = false;
             match self.find(node, key) {
-                None => self.scan.skip()?,
+                None => at = scan.skip(at)?,
                 Some(child) => {
-                    if self.enter(child)? {
+                    let object;
+                    (at, object) = self.enter(at, child)?;
+                    if object {
                         self.slots.room.open.push(node);
                         node = child;
                         first = true;
@@ -88,22 +93,23 @@ impl Reader<'_> {
     }
 
     /// Reads the value that stands here as that of `node`, or goes over the `{` of an object that other
-    /// attributes lie in, and returns true.
+    /// attributes lie in, and then says true.
     #[inline(always)]
-    fn enter(&mut self, node: NodeIndex) -> Result<bool, Stop> {
+    fn enter(&mut self, at: usize, node: NodeIndex) -> Result<(usize, bool), Stop> {
         let node = self.names.node(node);
-        if node.has_children() && self.scan.token() == b'{' {
+        if node.has_children
+            && let (b'{', at) = self.scan.token(at)
+        {
             if let Some(leaf) = node.leaf {
                 self.slots.set_invalid(leaf.slot as usize); // an object is of no attribute's type
             }
-            self.scan.advance();
-            return Ok(true);
+            return Ok((at + 1, true));
         }
-        match node.leaf {
-            Some(leaf) => self.leaf(leaf)?,
-            None => self.scan.skip()?,
-        }
-        Ok(false)
+        let at = match node.leaf {
+            Some(leaf) => self.leaf(at, leaf)?,
+            None => self.scan.skip(at)?,
+        };
+        Ok((at, false))
     }
 
     /// The node that a key names: `a`, or `a.b.c`.
@@ -111,7 +117,7 @@ impl Reader<'_> {
     fn find(&mut self, node: NodeIndex, key: Raw) -> Option<NodeIndex> {
         let bytes = self.scan.bytes();
         if !key.escaped
-            && let child @ Some(_) = self.names.child_at(node, bytes, key.start, key.end)
+            && let child @ Some(_) = self.names.child_within(node, bytes, key.start, key.end)
         {
             return child;
         }
