@@ -72,3 +72,50 @@ fn a_set_of_thousands_of_policies_is_cut_into_functions_and_decides_the_same() {
         assert_eq!(interpreter.decide(&request).unwrap(), expected);
     }
 }
+
+#[test]
+fn extreme_policies_compile_and_decide_the_same() {
+    let nested = |open: &str, close: &str, depth: usize| {
+        format!("{}a.int == 5{}", open.repeat(depth), close.repeat(depth))
+    };
+    let alternating = (0..100).fold("a.int == 5".to_owned(), |inner, n| {
+        let joined = if n % 2 == 0 { "AND" } else { "OR" };
+        format!("({inner} {joined} b.int != {n})")
+    });
+    let entries: Vec<_> = (0..10_000).map(|n| format!("\"entry {n}\"")).collect();
+    let numbers: Vec<_> = (0..10_000).map(|n| (n * 7).to_string()).collect();
+    let atoms: Vec<_> = (0..5_000).map(|n| format!("b.int == {n}")).collect();
+    let constraints = [
+        nested("(", ")", 200),
+        nested("NOT (", ")", 100),
+        alternating,
+        format!("a.text IN [{}]", entries.join(", ")),
+        format!("NOT a.int IN [{}]", numbers.join(", ")),
+        atoms.join(" OR "),
+        format!("a.text == \"{}\"", "x".repeat(1 << 20)),
+        format!("a.text CONTAINS \"{}\"", "xy".repeat(30_000)),
+    ];
+    let mut text = String::from("SCHEMA { a.int: INT\n b.int: INT\n a.text: STRING }\n");
+    for (n, constraint) in constraints.iter().enumerate() {
+        text.push_str(&format!(
+            "POLICY p{n} {{ SCOPE: requests CONSTRAINT: {constraint} ENFORCEMENT: BLOCKING }}\n"
+        ));
+    }
+    let set = checked(&sources(&[("set.aecp".to_owned(), text)]), 0);
+    let core = generate::core_module(&set).unwrap();
+    let mut interpreter = Interpreter::new(&set, &core).unwrap();
+    let engine = Engine::new().unwrap();
+    let enforcer = PolicyPre::new(&engine, &core, manifest(&set, Default::default())).unwrap();
+    let mut instance = enforcer.instantiate().unwrap();
+    let long = "x".repeat(64 << 10);
+    for request in [
+        "{}".to_owned(),
+        r#"{"a.int":5,"b.int":4999,"a.text":"entry 9999"}"#.to_owned(),
+        r#"{"a.int":69993,"b.int":5000,"a.text":"entry 10000"}"#.to_owned(),
+        format!(r#"{{"a.int":69994,"a.text":"{long}"}}"#),
+    ] {
+        let expected = reference::decide(&set, &serde_json::from_str(&request).unwrap());
+        assert_eq!(interpreter.decide(&request).unwrap(), expected, "{:.100}", request);
+        assert_eq!(instance.decide_json(request.as_bytes()).unwrap(), expected, "{:.100}", request);
+    }
+}

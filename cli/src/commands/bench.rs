@@ -6,8 +6,10 @@ use std::{
 };
 
 use aecp_compiler::{
-    check::check_files, compile::manifest, findings::has_errors, generate, language::parse::parse,
-    testing,
+    check::{check_files, parse_files},
+    compile::manifest,
+    findings::has_errors,
+    generate, testing,
 };
 use aecp_contract::{
     release::{Artifact, Statement},
@@ -130,13 +132,7 @@ type Requests = Vec<Vec<u8>>;
 fn compile(arguments: &Arguments, phases: &mut Phases) -> anyhow::Result<Option<(PolicyPre, Requests)>> {
     let sources = arguments.set.sources()?;
     let mut clock = Clock::start();
-    let mut findings = Vec::new();
-    let mut files = Vec::new();
-    for (index, source) in (0..).zip(sources.files()) {
-        let parsed = parse(index, &source.text);
-        findings.extend(parsed.findings);
-        files.push(parsed.file);
-    }
+    let (files, findings) = parse_files(&sources);
     phases.parse = clock.lap();
     let checked = check_files(&sources, &files, findings);
     phases.check = clock.lap();

@@ -1,5 +1,7 @@
 //! From syntax trees to a checked [`PolicySet`]: every name resolved, every type known, every error reported.
 
+#[cfg(test)]
+mod cases;
 mod policies;
 mod tests;
 mod types;
@@ -34,6 +36,13 @@ pub struct Checked {
 /// Parses and checks every file of a set, and reports all errors of all of them at once.
 #[must_use]
 pub fn check(sources: &Sources) -> Checked {
+    let (files, findings) = parse_files(sources);
+    check_files(sources, &files, findings)
+}
+
+/// Parses every file of a set: the trees in the order of the files, and what was wrong.
+#[must_use]
+pub fn parse_files(sources: &Sources) -> (Vec<File>, Vec<Finding>) {
     let mut findings = Vec::new();
     let mut files = Vec::new();
     for (index, source) in (0..).zip(sources.files()) {
@@ -41,7 +50,7 @@ pub fn check(sources: &Sources) -> Checked {
         findings.extend(parsed.findings);
         files.push(parsed.file);
     }
-    check_files(sources, &files, findings)
+    (files, findings)
 }
 
 /// Checks parsed files, beginning with what parsing found.
@@ -154,28 +163,28 @@ fn name_policies(files: &[File], findings: &mut [Finding]) {
 fn report_duplicates(files: &[File], findings: &mut Vec<Finding>) {
     let mut seen = std::collections::BTreeMap::new();
     for statement in statements(files) {
-        let (what, name) = match &statement.node {
-            Statement::Policy(policy) => ("policy", &policy.name),
-            Statement::Test(test) => ("test", &test.name),
-            Statement::Invariant(invariant) => ("invariant", &invariant.name),
+        let (many, name) = match &statement.node {
+            Statement::Policy(policy) => ("policies", &policy.name),
+            Statement::Test(test) => ("tests", &test.name),
+            Statement::Invariant(invariant) => ("invariants", &invariant.name),
             Statement::Schema(_) => continue,
         };
-        if let Some(first) = seen.get(&(what, &name.node)) {
+        if let Some(first) = seen.get(&(many, &name.node)) {
             let mut finding = Finding::error(
                 code::DUPLICATE_NAME,
                 Kind::Duplicate,
                 name.span,
-                format!("there are two {}s with the name `{}`", what, name.node),
+                format!("there are two {many} with the name `{}`", name.node),
             )
             .here("the second")
             .also(*first, "the first")
             .because("names are unique across the whole set");
-            if what == "policy" {
+            if many == "policies" {
                 finding = finding.about(&name.node);
             }
             findings.push(finding);
         } else {
-            seen.insert((what, &name.node), name.span);
+            seen.insert((many, &name.node), name.span);
         }
     }
 }

@@ -84,7 +84,8 @@ impl Candidates {
         let text = Self::STRING.or(Self::TIMESTAMP).or(Self::IP);
         let number = Self::INT.or(Self::DECIMAL);
         let within = |set: Self| self.and(set) == self;
-        !(within(text) || within(number) || within(text.as_lists()) || within(number.as_lists()))
+        let one = self.0.count_ones() == 1;
+        !(one || within(text) || within(number) || within(text.as_lists()) || within(number.as_lists()))
     }
 
     fn describe(self) -> String {
