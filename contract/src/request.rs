@@ -3,7 +3,13 @@
 //! Nested objects and dotted keys are the same attribute. `null` is the same as leaving the attribute out.
 //! An attribute that is given twice, or whose value is not of its declared type, is there but unusable
 //! ([`crate::slots::Tag::Invalid`]), so that no reader of a request can be shown another value than the
-//! policies saw. Attributes that no policy looks at are skipped.
+//! policies saw. Attributes that no policy looks at are skipped, but what is no JSON is refused wherever it stands.
+//! An escape of half a surrogate pair is JSON, but no text: such a value is unusable, such a name names nothing.
+//!
+//! `table` finds names, `json` and `number` go over text, `leaf` turns values into payloads, and `reader` joins
+//! them: it is at one byte of the text at a time, keeps the objects that are open in a list, and allocates nothing
+//! that it does not keep for the next request. Reading takes time and room in proportion to the text, however it
+//! is nested.
 
 use crate::{
     manifest::AttributeDeclaration,

@@ -3,8 +3,8 @@
 use std::mem;
 
 use super::{
-    json::{COLON, Fault, MEMBER_END, NAME, Raw, Scanner, fault, unescape},
-    table::{NameTree, NodeIndex},
+    json::{COLON, Fault, MEMBER_END, NAME, Scanner, fault, unescape},
+    table::{Hint, NameTree, NodeIndex},
 };
 use crate::slots::{RequestTooLarge, SlotBuffer};
 
@@ -52,7 +52,10 @@ impl Reader<'_> {
     fn members(&mut self, mut at: usize, mut node: NodeIndex) -> Result<usize, Stop> {
         let scan = self.scan;
         self.slots.room.open.clear();
+        self.slots.room.hints.resize(2 * self.names.nodes(), Hint::MAX);
         let mut first = true;
+        // What the next name is guessed from: the object that opened, or the attribute before it.
+        let mut before = 2 * node;
         loop {
             let token;
             (token, at) = scan.token(at);
@@ -68,21 +71,25 @@ impl Reader<'_> {
                 b'}' => {
                     at += 1;
                     let Some(outer) = self.slots.room.open.pop() else { return Ok(at) };
+                    before = 2 * node + 1;
                     node = outer;
                     first = false;
                     continue;
                 }
                 _ => return Ok(fault(at, if first { "a name in quotes or `}`" } else { MEMBER_END })?),
             }
-            let key = scan.string(at)?;
-            at = scan.expect(key.after(), b':', COLON)?;
+            let child;
+            (at, child) = self.key(at, node, before)?;
+            at = scan.expect(at, b':', COLON)?;
             first = false;
-            match self.find(node, key) {
+            match child {
                 None => at = scan.skip(at)?,
                 Some(child) => {
+                    before = 2 * child + 1;
                     let object;
                     (at, object) = self.enter(at, child)?;
                     if object {
+                        before = 2 * child;
                         self.slots.room.open.push(node);
                         node = child;
                         first = true;
@@ -112,16 +119,30 @@ impl Reader<'_> {
         Ok((at, false))
     }
 
-    /// The node that a key names: `a`, or `a.b.c`.
+    /// Goes over a key, and finds the node that it names: `a`, or `a.b.c`.
+    ///
+    /// Requests look alike, so the name that came here last time is tried first: to compare it takes less time than
+    /// to look where the key ends and which it is.
     #[inline(always)]
-    fn find(&mut self, node: NodeIndex, key: Raw) -> Option<NodeIndex> {
+    fn key(
+        &mut self,
+        at: usize,
+        node: NodeIndex,
+        before: u32,
+    ) -> Result<(usize, Option<NodeIndex>), Box<Fault>> {
         let bytes = self.scan.bytes();
-        if !key.escaped
-            && let child @ Some(_) = self.names.child_within(node, bytes, key.start, key.end)
-        {
-            return child;
+        let hint = &mut self.slots.room.hints[before as usize];
+        if let Some((end, child)) = self.names.guess(node, *hint, bytes, at + 1) {
+            return Ok((end + 1, Some(child)));
         }
-        self.find_dotted(node, &bytes[key.start..key.end], key.escaped)
+        let key = self.scan.string(at)?;
+        if !key.escaped
+            && let Some((found, child)) = self.names.child_within(node, bytes, key.start, key.end)
+        {
+            *hint = found;
+            return Ok((key.after(), Some(child)));
+        }
+        Ok((key.after(), self.find_dotted(node, &bytes[key.start..key.end], key.escaped)))
     }
 
     fn find_dotted(&mut self, node: NodeIndex, key: &[u8], escaped: bool) -> Option<NodeIndex> {

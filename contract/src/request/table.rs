@@ -13,6 +13,9 @@ pub(super) const REQUEST_NODE: NodeIndex = 0;
 /// An index into the tree's nodes.
 pub(super) type NodeIndex = u32;
 
+/// A place in a tree's hash table.
+pub(super) type Hint = u32;
+
 /// The names of all attributes, joined where they begin alike.
 #[derive(Debug, Clone)]
 pub(super) struct NameTree {
@@ -47,10 +50,17 @@ struct Edge {
     to: NodeIndex,
     /// Where its middle starts in [`NameTree::middles`].
     middle: u32,
+    /// The name may be compared with raw text: it needs no escape in JSON.
+    plain: bool,
 }
 
-const FREE: Edge =
-    Edge { name: Name { head: 0, tail: 0, length: 0 }, from: 0, to: REQUEST_NODE, middle: 0 };
+const FREE: Edge = Edge {
+    name: Name { head: 0, tail: 0, length: 0 },
+    from: REQUEST_NODE,
+    to: REQUEST_NODE,
+    middle: 0,
+    plain: false,
+};
 
 /// A name but for its middle, which it has when it is longer than 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,21 +111,36 @@ impl Name {
 
     /// Mixes all bits of the key into the low ones.
     #[inline(always)]
-    fn hash(self, from: NodeIndex) -> usize {
-        let left = self.head ^ 0x9E37_79B9_7F4A_7C15;
-        let right = self.tail ^ u64::from(from) << 32 ^ u64::from(self.length) ^ 0xD6E8_FEB8_6659_FD93;
-        let product = u128::from(left) * u128::from(right);
-        (product as u64 ^ (product >> 64) as u64) as usize
+    fn hash(self, from: NodeIndex, whole: &[u8]) -> usize {
+        let mut rest = self.tail ^ u64::from(from) << 32 ^ u64::from(self.length);
+        if whole.len() > 2 * HALF {
+            rest = Self::mix_middle(rest, whole);
+        }
+        mix(self.head, rest) as usize
     }
+
+    fn mix_middle(rest: u64, whole: &[u8]) -> u64 {
+        let block = |part: &[u8]| part.iter().fold(0, |block, byte| block << 8 | u64::from(*byte));
+        Self::middle(whole).chunks(HALF).fold(rest, |rest, part| mix(block(part), rest))
+    }
+}
+
+/// Multiplies to 128 bits and folds them, as [wyhash](https://github.com/wangyi-fudan/wyhash) does.
+#[inline(always)]
+fn mix(left: u64, right: u64) -> u64 {
+    let product = u128::from(left ^ 0x9E37_79B9_7F4A_7C15) * u128::from(right ^ 0xD6E8_FEB8_6659_FD93);
+    product as u64 ^ (product >> 64) as u64
 }
 
 impl NameTree {
     pub(super) fn new(attributes: &[AttributeDeclaration]) -> Self {
         let mut nodes = vec![Node::default()];
         let mut edges = BTreeMap::new();
+        let mut paths = Vec::with_capacity(attributes.len());
         for (slot, attribute) in attributes.iter().enumerate() {
-            let mut node = REQUEST_NODE;
+            let (mut node, mut passed) = (REQUEST_NODE, Vec::new());
             for name in attribute.path.split('.') {
+                passed.push(node);
                 let next = nodes.len() as NodeIndex;
                 let child = *edges.entry((node, name.as_bytes())).or_insert(next);
                 if child == next {
@@ -126,6 +151,13 @@ impl NameTree {
             }
             let leaf = Leaf { slot: slot as u32, tag: Tag::of(&attribute.ty) };
             nodes[node as usize].leaf = Some(leaf);
+            paths.push((attribute.path.as_bytes(), passed, node));
+        }
+        // A path as one dotted name is found like any name, unless it passes an attribute, which it then spoils.
+        for (path, passed, node) in paths {
+            if passed.iter().all(|node| nodes[*node as usize].leaf.is_none()) {
+                edges.insert((REQUEST_NODE, path), node); // paths of one name are there already
+            }
         }
         let places = (2 * edges.len()).next_power_of_two();
         let mut tree = Self { nodes, edges: vec![FREE; places], middles: Vec::new() };
@@ -135,16 +167,17 @@ impl NameTree {
         tree
     }
 
-    fn insert(&mut self, from: NodeIndex, name: &[u8], to: NodeIndex) {
+    fn insert(&mut self, from: NodeIndex, whole: &[u8], to: NodeIndex) {
         let middle = self.middles.len() as u32;
-        self.middles.extend_from_slice(Name::middle(name));
-        let name = Name::of(name);
+        self.middles.extend_from_slice(Name::middle(whole));
+        let plain = !whole.iter().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'));
         let mask = self.edges.len() - 1;
-        let mut at = name.hash(from) & mask;
+        let name = Name::of(whole);
+        let mut at = name.hash(from, whole) & mask;
         while self.edges[at].to != REQUEST_NODE {
             at = (at + 1) & mask;
         }
-        self.edges[at] = Edge { name, from, to, middle };
+        self.edges[at] = Edge { name, from, to, middle, plain };
     }
 
     #[inline(always)]
@@ -152,12 +185,16 @@ impl NameTree {
         self.nodes[node as usize]
     }
 
-    /// The child with this name, which is taken as one name even if there are dots in it.
-    pub(super) fn child(&self, node: NodeIndex, name: &[u8]) -> Option<NodeIndex> {
-        self.find(node, Name::of(name), name)
+    pub(super) fn nodes(&self) -> usize {
+        self.nodes.len()
     }
 
-    /// The same for a name that stands at `start..end` of `text`.
+    /// The child with this name, which is taken as one name even if there are dots in it.
+    pub(super) fn child(&self, node: NodeIndex, name: &[u8]) -> Option<NodeIndex> {
+        self.find(node, Name::of(name), name).map(|(_, child)| child)
+    }
+
+    /// The same for a name that stands at `start..end` of `text`, with what [`Self::guess`] takes to find it again.
     #[inline(always)]
     pub(super) fn child_within(
         &self,
@@ -165,23 +202,43 @@ impl NameTree {
         text: &[u8],
         start: usize,
         end: usize,
-    ) -> Option<NodeIndex> {
+    ) -> Option<(Hint, NodeIndex)> {
         self.find(node, Name::within(text, start, end), &text[start..end])
     }
 
+    /// The child that was found with `hint`, if its name and a quote stand at `start` of `text`, and where that
+    /// quote is. Any hint may be tried, even one of another table.
     #[inline(always)]
-    fn find(&self, from: NodeIndex, name: Name, whole: &[u8]) -> Option<NodeIndex> {
+    pub(super) fn guess(
+        &self,
+        node: NodeIndex,
+        hint: Hint,
+        text: &[u8],
+        start: usize,
+    ) -> Option<(usize, NodeIndex)> {
+        let edge = self.edges.get(hint as usize)?;
+        let end = start + edge.name.length as usize;
+        let there = text.get(end) == Some(&b'"')
+            && edge.from == node
+            && edge.plain
+            && Name::within(text, start, end) == edge.name
+            && self.middle_is(edge, &text[start..end]);
+        there.then_some((end, edge.to))
+    }
+
+    #[inline(always)]
+    fn find(&self, from: NodeIndex, name: Name, whole: &[u8]) -> Option<(Hint, NodeIndex)> {
         let mask = self.edges.len() - 1;
-        let mut at = name.hash(from);
+        let mut at = name.hash(from, whole) & mask;
         loop {
-            let edge = &self.edges[at & mask];
+            let edge = &self.edges[at];
             if edge.to == REQUEST_NODE {
                 return None; // at least every other place is free
             }
             if edge.name == name && edge.from == from && self.middle_is(edge, whole) {
-                return Some(edge.to);
+                return Some((at as Hint, edge.to));
             }
-            at = at.wrapping_add(1);
+            at = (at + 1) & mask;
         }
     }
 

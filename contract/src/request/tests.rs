@@ -6,10 +6,19 @@ use crate::{
     value::{Attribute, Type, Value},
 };
 
-fn table(attributes: &[(&str, Type)]) -> AttributeTable {
+mod authzen;
+mod limits;
+mod oracle;
+mod random;
+
+fn declared(attributes: &[(&str, Type)]) -> Vec<AttributeDeclaration> {
     let declare =
         |(path, ty): &(&str, Type)| AttributeDeclaration { path: (*path).to_owned(), ty: ty.clone() };
-    AttributeTable::new(&attributes.iter().map(declare).collect::<Vec<_>>())
+    attributes.iter().map(declare).collect()
+}
+
+fn table(attributes: &[(&str, Type)]) -> AttributeTable {
+    AttributeTable::new(&declared(attributes))
 }
 
 /// What the slots must look like, written attribute by attribute.
@@ -102,27 +111,74 @@ fn what_is_no_object_is_refused_and_depth_does_no_harm() {
 }
 
 #[test]
-fn authzen_lifts_properties_and_refuses_what_stands_twice() {
+fn half_a_surrogate_pair_is_no_text_and_names_nothing() {
+    let table = table(&[("a", Type::String), ("a.\u{fffd}", Type::String), ("b", Type::Ip)]);
+    let invalid = expect(&[Attribute::Missing, Attribute::Missing, Attribute::Invalid]);
+    assert_eq!(read(&table, r#"{"b":"\ud800","\ud800":1,"\udfff":{"a":"x"}}"#), invalid);
+    // As the nested form shows it, `a` holds an object.
+    let object = expect(&[Attribute::Invalid, Attribute::Missing, Attribute::Missing]);
+    assert_eq!(read(&table, r#"{"a.\udbff":"x"}"#), object);
+    assert_eq!(read(&table, r#"{"a":{"\udbff":"x"}}"#), object);
+}
+
+#[test]
+fn a_refusal_says_where_and_what_was_expected() {
+    let table = table(&[("a", Type::List(Box::new(Type::Int)))]);
+    let mut slots = SlotBuffer::new(1);
+    for (json, detail) in [
+        (&b"{\"a\":[1\n 2]}"[..], "expected `,` or `]` at line 2 column 2"),
+        (b"[]", "expected an object of attributes at line 1 column 1"),
+        (b"{\"x\":{\"y\":[1,{\"z\":01}]}}", "expected `,` or `}` at line 1 column 20"),
+        (b"{\"x\"", "expected `:` at line 1 column 5, where the text ends"),
+        (b"{\"x\":1.}", "expected a digit at line 1 column 8"),
+        (b"{\"x\":1,}", "expected a name in quotes at line 1 column 8"),
+        (b"{\"x\":\"\\q\"}", "expected one of the escapes of JSON at line 1 column 7"),
+        (b"{\"x\":\"\xff\"}", "expected UTF-8 at line 1 column 7"),
+        (b"{} {}", "expected the end at line 1 column 4"),
+    ] {
+        let error = table.read_json(json, &mut slots).unwrap_err();
+        assert_eq!(error, RequestError::Malformed(detail.to_owned()));
+        assert_eq!(error.code(), "invalid_request");
+    }
+}
+
+#[test]
+fn slots_that_served_another_table_read_the_same() {
+    for i in 0..64 {
+        let name = format!("n{i}");
+        let (plain, odd) = (table(&[(&name, Type::Int)]), table(&[("a\"b", Type::Int)]));
+        let mut slots = SlotBuffer::new(1);
+        for _ in 0..2 {
+            plain.read_json(format!(r#"{{"{name}":1}}"#).as_bytes(), &mut slots).unwrap();
+            assert!(odd.read_json(br#"{"a"b":1}"#, &mut slots).is_err());
+            odd.read_json(format!(r#"{{"{name}":1}}"#).as_bytes(), &mut slots).unwrap();
+            assert!(slots.is_missing(0));
+            odd.read_json(br#"{"a\"b":1}"#, &mut slots).unwrap();
+            assert!(!slots.is_missing(0));
+        }
+    }
+}
+
+#[test]
+fn what_came_before_does_not_change_what_a_name_means() {
     let table = table(&[
-        ("action.name", Type::String),
-        ("customer.region", Type::String),
-        ("principal.id", Type::String),
-        ("principal.role", Type::String),
-        ("resource.type", Type::String),
+        ("a.one", Type::Int),
+        ("a.two", Type::Int),
+        ("name_with_a_long_middle", Type::Int),
+        ("name_with_b_long_middle", Type::Int),
     ]);
-    let mut slots = SlotBuffer::new(table.len());
-    let mut read = |json: &str| {
-        let request: AuthZenRequest<'_> = serde_json::from_str(json).unwrap();
-        table.read_authzen(&request, &mut slots).map(|()| slots.bytes().to_vec())
-    };
-    let json = r#"{"subject":{"type":"user","id":"ann","properties":{"role":"dpo"}},
-        "action":{"name":"read"},"resource":{"type":"record","id":"7"},
-        "context":{"customer":{"region":"EU"}}}"#;
-    // The arena holds the texts in the order of reading, so compare tags and one text.
-    let bytes = read(json).unwrap();
-    assert!((0..5).all(|slot| bytes[slot * 24] == 5), "{bytes:?}");
-    let twice = json.replace(r#""id":"7""#, r#""id":"7","properties":{"type":"other"}"#);
-    assert_eq!(read(&twice).unwrap()[4 * 24], 1, "resource.type stands twice");
-    let absent = json.replace(r#""id":"ann","#, "");
-    assert_eq!(read(&absent), Err(RequestError::Malformed("`subject.id` is required".to_owned())));
+    let mut slots = SlotBuffer::new(4);
+    for _ in 0..2 {
+        for (json, filled) in [
+            (r#"{"a":{"one":1,"two":2}}"#, [true, true, false, false]),
+            (r#"{"a.one":1,"two":2}"#, [true, false, false, false]),
+            (r#"{"a":{"one":1},"two":2,"a.two":2}"#, [true, true, false, false]),
+            (r#"{"name_with_a_long_middle":1}"#, [false, false, true, false]),
+            (r#"{"name_with_b_long_middle":1}"#, [false, false, false, true]),
+            (r#"{"name_with_c_long_middle":1}"#, [false; 4]),
+        ] {
+            table.read_json(json.as_bytes(), &mut slots).unwrap();
+            assert_eq!([0, 1, 2, 3].map(|slot| !slots.is_missing(slot)), filled, "{json}");
+        }
+    }
 }

@@ -16,11 +16,13 @@ pub struct SlotBuffer {
     pub(crate) room: Room,
 }
 
-/// What readers of requests work in, kept from one request to the next; it holds nothing between them.
+/// What readers of requests work in, kept from one request to the next. Nothing in it changes what they read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Room {
     /// The nodes of the objects that are open.
     pub(crate) open: Vec<u32>,
+    /// Where names were found that are likely to come again.
+    pub(crate) hints: Vec<u32>,
     /// A text without its escapes.
     pub(crate) text: Vec<u8>,
     /// The elements of a list.
@@ -28,7 +30,7 @@ pub(crate) struct Room {
 }
 
 impl SlotBuffer {
-    /// A buffer of `count` missing attributes (at most [`MAX_ATTRIBUTES`]).
+    /// A buffer of `count` missing attributes (at most [`super::MAX_ATTRIBUTES`]).
     #[must_use]
     pub fn new(count: usize) -> Self {
         Self { bytes: vec![0; count * SLOT], count, room: Room::default() }
@@ -81,28 +83,13 @@ impl SlotBuffer {
     /// # Errors
     /// [`RequestTooLarge`] when the arena is full.
     pub fn set_text(&mut self, slot: usize, text: &str) -> Result<(), RequestTooLarge> {
-        self.set_text_within(slot, text.as_bytes(), 0, text.len())
-    }
-
-    /// The same for `start..end` of `source`, which is faster when there is more after it.
-    ///
-    /// # Errors
-    /// [`RequestTooLarge`] when the arena is full.
-    #[inline]
-    pub(crate) fn set_text_within(
-        &mut self,
-        slot: usize,
-        source: &[u8],
-        start: usize,
-        end: usize,
-    ) -> Result<(), RequestTooLarge> {
-        let pointer = self.append_text(source, start, end)?;
-        self.put(slot, Tag::Text, Payload::span(pointer, end - start));
+        let pointer = self.append(text.as_bytes(), 1)?;
+        self.put(slot, Tag::Text, Payload::span(pointer, text.len()));
         Ok(())
     }
 
     /// Sets the attribute to a value of its type. Lists hold elements of one type; an empty one is taken as
-    /// LIST<STRING> ([`Self::set_empty_list`] sets another).
+    /// `LIST<STRING>` ([`Self::set_empty_list`] sets another).
     ///
     /// # Errors
     /// [`RequestTooLarge`] when the arena is full.
@@ -205,7 +192,8 @@ impl SlotBuffer {
         self.bytes.truncate(filled);
     }
 
-    /// Appends `start..end` of `source` and returns its address in the module's memory.
+    /// Appends `start..end` of `source`, faster when there is more after it, and returns its address in the
+    /// module's memory.
     #[inline]
     pub(crate) fn append_text(
         &mut self,
