@@ -62,7 +62,7 @@ def ask(location, region="EU"):
     ]
     verdict = decide(store, values)
     decide.post_return(store)
-    return [verdict.decision, list(verdict.violated), list(verdict.indeterminate)]
+    return [verdict.decision, sorted(verdict.violated), sorted(verdict.indeterminate)]
 
 long = "x" * 100_000
 for _ in range(30):
