@@ -18,7 +18,10 @@ use aecp_contract::{
 };
 use bytes::Bytes;
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
-use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion, path::Path};
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion, local::LocalFileSystem,
+    path::Path,
+};
 use url::Url;
 
 use crate::compile::{COMPILER, Compiled};
@@ -112,17 +115,18 @@ impl Store {
     pub fn open(url: &str) -> Result<Self, PublishError> {
         let wrong = |reason: String| PublishError::Url { url: url.to_owned(), reason };
         let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
-        let folder = match parsed.scheme() {
-            "file" => {
-                Some(parsed.to_file_path().map_err(|()| wrong("not an absolute path".to_owned()))?)
-            }
-            _ => None,
-        };
+        if parsed.scheme() == "file" {
+            let folder = parsed.to_file_path().map_err(|()| wrong("not an absolute path".to_owned()))?;
+            let prefix = Path::from_absolute_path(&folder).map_err(|error| wrong(error.to_string()))?;
+            // What was published is on disk when `publish` says so.
+            let objects = Arc::new(LocalFileSystem::new().with_fsync(true));
+            return Ok(Self { objects, prefix, folder: Some(folder) });
+        }
         // Each back end takes its own variables (AWS_…, GOOGLE_…, AZURE_…) and passes over the rest.
         let options = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
         let (objects, prefix) =
             object_store::parse_url_opts(&parsed, options).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { objects: objects.into(), prefix, folder })
+        Ok(Self { objects: objects.into(), prefix, folder: None })
     }
 
     fn path(&self, key: &str) -> Path {
