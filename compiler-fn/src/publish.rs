@@ -123,7 +123,9 @@ impl Store {
             return Ok(Self { objects, prefix, folder: Some(folder) });
         }
         // Each back end takes its own variables (AWS_…, GOOGLE_…, AZURE_…) and passes over the rest.
-        let options = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
+        let options = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?.to_lowercase(), value.into_string().ok()?))
+        });
         let (objects, prefix) =
             object_store::parse_url_opts(&parsed, options).map_err(|error| wrong(error.to_string()))?;
         Ok(Self { objects: objects.into(), prefix, folder: None })
