@@ -219,35 +219,27 @@ struct Samples {
 }
 
 impl Bench {
-    fn measure(
-        &mut self,
-        set: &PolicyPre,
-        instance: &mut PolicyInstance,
-        requests: &[Vec<u8>],
-    ) -> anyhow::Result<()> {
-        self.requests += requests.len();
-        self.sample(set, instance, requests)
-    }
-
+    /// Measures the requests over and over, until there are decisions enough.
     fn repeat(
         &mut self,
         set: &PolicyPre,
         instance: &mut PolicyInstance,
         requests: &[Vec<u8>],
     ) -> anyhow::Result<()> {
-        self.requests += requests.len();
         if requests.is_empty() {
             return Ok(());
         }
-        loop {
-            self.sample(set, instance, requests)?;
-            if self.prepared.decisions >= MIN_DECISIONS {
-                return Ok(());
-            }
+        self.measure(set, instance, requests)?;
+        let counted = self.requests;
+        while self.prepared.decisions < MIN_DECISIONS {
+            self.measure(set, instance, requests)?;
         }
+        self.requests = counted;
+        Ok(())
     }
 
-    fn sample(
+    /// Measures the next requests of the input once.
+    fn measure(
         &mut self,
         set: &PolicyPre,
         instance: &mut PolicyInstance,
@@ -257,11 +249,14 @@ impl Bench {
         let mut slots = Vec::with_capacity(requests.len());
         for (index, request) in requests.iter().enumerate() {
             let mut filled = SlotBuffer::new(table.len());
-            table.read_json(request, &mut filled).with_context(|| format!("request {}", index + 1))?;
+            table
+                .read_json(request, &mut filled)
+                .with_context(|| format!("request {}", self.requests + index + 1))?;
             slots.push(filled);
         }
         self.prepared.run(&slots, |slots| instance.decide(slots))?;
         self.json.run(requests, |request| instance.decide_json(request))?;
+        self.requests += requests.len();
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use aecp_contract::{
     value::Timestamp,
 };
 
-use super::types::{Resolved, Types};
+use super::{literals::Resolved, types::Types};
 use crate::{
     findings::{Finding, Kind, code},
     language::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aecp_contract::manifest::Enforcement;
 
-use super::types::Resolved;
+use super::literals::Resolved;
 use crate::{
     findings::{Finding, Kind, code, nearest},
     language::ast::{Expect, Field, File, Literal, Name, Statement, Test},

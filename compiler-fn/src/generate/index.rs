@@ -8,7 +8,8 @@ use wasm_encoder::{BlockType, Function};
 
 use super::{
     Functions, TypeIndex,
-    conditions::{Code, Conditions, SLOTS, weight},
+    code::{Code, SLOTS},
+    conditions::{Conditions, weight},
     helpers::{Helper, at, outcome},
     memory::Memory,
     plan::{Indexed, Node, Split},

@@ -7,6 +7,7 @@
 //! noted into the verdict in place. Nothing grows with a request. The bytes depend on the set alone: no clock,
 //! no hash map, no path.
 
+mod code;
 mod component;
 mod conditions;
 mod helpers;
@@ -28,9 +29,8 @@ use wasm_encoder::{
     TableSection, TableType, TypeSection, ValType,
 };
 
-pub use self::{component::component, memory::TooManyConstants};
 use self::{
-    conditions::{Code, SLOTS},
+    code::{Code, SLOTS},
     helpers::{ARENA_GLOBAL, Helper, STAMP_GLOBAL, at, slot_offset},
     index::Index,
     lower::{Constant, Expr, Lower},
@@ -39,6 +39,7 @@ use self::{
     shared::Shared,
     texts::Texts,
 };
+pub use self::{component::component, memory::TooManyConstants};
 use crate::set::PolicySet;
 
 /// The core module of a set.

@@ -11,15 +11,18 @@
 //! - If the attribute is missing or unusable, every policy of the split may become indeterminate: all are
 //!   evaluated in full. Kleene's meaning is thus kept exactly.
 //!
-//! Worked example, three policies with the scopes
+//! Worked example, a set whose policies have one of these scopes, ten policies for each:
 //! ```text
-//! a: resource.type == "card"   AND action == "read"
-//! b: resource.type == "card"   AND size > 10
-//! c: resource.type IN ["card", "log"]
+//! a: resource.type == "card"  AND action == "read"
+//! b: resource.type == "card"  AND size > 10
+//! c: resource.type IN ["card", "log", "file"]
+//! d: requests
 //! ```
-//! `resource.type` splits all three. Under "card" hang a, b, c, there split by nothing more (three policies are
-//! a leaf) with `action == "read"`, `size > 10` and nothing left to ask of their scopes; under "log" hangs c.
-//! A request for a "log" evaluates one constraint; one without `resource.type` evaluates all three in full.
+//! `resource.type` meets three texts, so it is looked up and keys thirty policies; `action` meets one, so it is
+//! compared where it stands and keys none. Under "card" hang all a, b and c: of a `action == "read"` is left to
+//! ask, of b `size > 10`, of c no scope at all. Under "log" and under "file" hang the ten c, as one node. All d
+//! stay at the root. A request for a "log" evaluates the constraints of c and d; one for anything else those of d;
+//! one without `resource.type` evaluates all forty in full.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -8,7 +8,8 @@ use aecp_contract::slots::{PAYLOAD, Tag};
 use wasm_encoder::{BlockType, Function};
 
 use super::{
-    conditions::{Code, Conditions, SLOTS, cost},
+    code::{Code, SLOTS},
+    conditions::{Conditions, cost},
     helpers::{Helper, STAMP_GLOBAL, at, slot_offset},
     lower::{Atom, Expr},
     memory::Memory,
