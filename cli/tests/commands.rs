@@ -111,7 +111,7 @@ fn any_changed_byte_of_any_object_in_the_store_is_refused() {
     let release = ["verify", "--store", &store, "--channel", "prod", "--root", "keys/root.json"];
     let mut objects = Vec::new();
     files(&folder.join("store"), &mut objects);
-    assert_eq!(objects.len(), 6, "{objects:?}");
+    assert_eq!(objects.len(), 8, "{objects:?}");
     for object in objects {
         let good = fs::read(&object).unwrap();
         for at in [0, good.len() / 3, good.len() / 2, good.len() - 2] {

@@ -1,4 +1,4 @@
-//! From a checked set to its artifacts: generate, wrap, test, describe.
+//! From a checked set to its artifacts: generate, wrap, test, translate, describe.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use crate::{
     findings::{Finding, has_errors},
     generate::{self, TooManyConstants},
     interpret::InterpretError,
+    native,
     set::PolicySet,
     source::Sources,
     testing,
@@ -28,6 +29,8 @@ pub struct Compiled {
     pub core: Vec<u8>,
     /// The same as a component.
     pub component: Vec<u8>,
+    /// Its machine code by the name of the artifact ([`aecp_contract::native::TARGETS`]).
+    pub native: BTreeMap<&'static str, Vec<u8>>,
     /// What it says of itself.
     pub manifest: Manifest,
 }
@@ -65,11 +68,13 @@ impl Compiled {
     /// The artifacts by their names in a release.
     #[must_use]
     pub fn artifacts(&self) -> BTreeMap<String, Vec<u8>> {
-        BTreeMap::from([
+        let mut artifacts = BTreeMap::from([
             (CORE_MODULE.to_owned(), self.core.clone()),
             (COMPONENT.to_owned(), self.component.clone()),
             (MANIFEST.to_owned(), self.manifest_json()),
-        ])
+        ]);
+        artifacts.extend(self.native.iter().map(|(name, code)| ((*name).to_owned(), code.clone())));
+        artifacts
     }
 }
 
@@ -87,7 +92,7 @@ pub fn manifest(set: &PolicySet, tests: TestSummary) -> Manifest {
     }
 }
 
-/// Generates, wraps and tests a checked set.
+/// Generates, wraps and tests a checked set, and translates it to machine code.
 ///
 /// # Errors
 /// [`CompileError`]; a set whose tests fail is never returned.
@@ -99,7 +104,8 @@ pub fn compile(set: &PolicySet) -> Result<Compiled, CompileError> {
     if !failures.is_empty() {
         return Err(CompileError::TestsFailed(failures));
     }
-    Ok(Compiled { manifest: manifest(set, testing::summary(&results)), core, component })
+    let native = native::compile(&core).map_err(CompileError::Generator)?;
+    Ok(Compiled { manifest: manifest(set, testing::summary(&results)), core, component, native })
 }
 
 /// Everything that compiling sources gives.

@@ -11,6 +11,7 @@ pub mod digest;
 pub mod dsse;
 pub mod layout;
 pub mod manifest;
+pub mod native;
 pub mod refusal;
 pub mod release;
 pub mod request;

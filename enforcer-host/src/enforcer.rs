@@ -16,7 +16,7 @@ use crate::{
     policy::PolicyPre,
 };
 
-/// A verified release, compiled and ready.
+/// A verified release, loaded and ready.
 #[derive(Debug)]
 pub struct Active {
     /// Which one it is.
@@ -65,6 +65,8 @@ pub struct Status {
     pub stale: Option<Timestamp>,
     /// How many policies it has.
     pub policies: Option<usize>,
+    /// `native`, or `interpreted`: the same decisions, some ten times slower.
+    pub execution: Option<&'static str>,
     /// Why the newest release in the store was not taken up; `None` after a good poll.
     pub last_refusal: Option<LastRefusal>,
 }
@@ -107,7 +109,7 @@ impl Enforcer {
     /// Serves this release from now on. Requests in flight are decided by the one that they started with.
     pub fn swap(&self, active: Active) {
         let id = active.id;
-        self.metrics.swapped(id.serial, &active.release);
+        self.metrics.swapped(id.serial, &active.release, active.set.execution());
         *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(active));
         self.swaps.send_replace(Some(id));
     }
@@ -147,6 +149,7 @@ impl Enforcer {
             expires: release.map(|release| release.expires),
             stale: release.map(|release| release.stale),
             policies: active.as_ref().map(|active| active.set.manifest().policies.len()),
+            execution: active.as_ref().map(|active| active.set.execution().as_str()),
             last_refusal: self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }

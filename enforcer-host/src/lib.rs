@@ -11,6 +11,7 @@
 //! that imports anything, and to reach the network while it decides.
 
 pub mod engine;
+mod module;
 pub mod policy;
 
 pub mod decided;
@@ -34,7 +35,8 @@ pub use clock::now;
 pub use decided::{Decided, Reason, ReleaseId};
 pub use enforcer::Enforcer;
 pub use engine::Engine;
+pub use module::Execution;
 pub use policy::{PolicyInstance, PolicyPre};
 pub use sidecar::{Sidecar, SidecarConfig};
-pub use source::{ReleaseSource, VerifiedRelease};
+pub use source::{Artifacts, ReleaseSource, VerifiedRelease};
 pub use store::Store;

@@ -14,7 +14,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::decided::{Decided, Reason};
+use crate::{
+    decided::{Decided, Reason},
+    module::Execution,
+};
 
 /// The `reason` label of decisions that the policies made themselves.
 const BY_POLICY: &str = "policy";
@@ -31,6 +34,7 @@ pub struct Metrics {
     swaps: Counter,
     release_serial: Gauge<u64, AtomicU64>,
     release_expires: Gauge,
+    release_native: Gauge<u64, AtomicU64>,
     records: Counter,
     records_dropped: Counter,
     state_write_failures: Counter,
@@ -74,6 +78,7 @@ impl Default for Metrics {
         let swaps = Counter::default();
         let release_serial = Gauge::default();
         let release_expires = Gauge::default();
+        let release_native = Gauge::default();
         let records = Counter::default();
         let records_dropped = Counter::default();
         let state_write_failures = Counter::default();
@@ -103,6 +108,11 @@ impl Default for Metrics {
             "When the release that serves expires",
             release_expires.clone(),
         );
+        r.register(
+            "release_native",
+            "1 if the release that serves runs as machine code, 0 if it is interpreted",
+            release_native.clone(),
+        );
         r.register("records", "Decisions recorded", records.clone());
         r.register("records_dropped", "Optional records dropped", records_dropped.clone());
         r.register(
@@ -121,6 +131,7 @@ impl Default for Metrics {
             swaps,
             release_serial,
             release_expires,
+            release_native,
             records,
             records_dropped,
             state_write_failures,
@@ -160,10 +171,11 @@ impl Metrics {
         self.polls.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
-    pub(crate) fn swapped(&self, serial: u64, release: &Release) {
+    pub(crate) fn swapped(&self, serial: u64, release: &Release, execution: &Execution) {
         self.swaps.inc();
         self.release_serial.set(serial);
         self.release_expires.set(release.expires.seconds);
+        self.release_native.set(u64::from(*execution == Execution::Native));
     }
 
     pub(crate) fn recorded(&self, records: u64) {

@@ -11,19 +11,20 @@ use aecp_contract::{
     dsse::parse_json,
     manifest::Manifest,
     refusal::{Code, Refusal},
+    release::{CORE_MODULE, MANIFEST},
     request::{AttributeTable, AuthZenRequest, RequestError},
-    slots::{ARENA_BASE, ARENA_SIZE, DECIDE_EXPORT, MAX_ATTRIBUTES, SlotBuffer},
+    slots::{MAX_ATTRIBUTES, SlotBuffer},
     verdict::Verdict,
 };
-use wasmtime::{ExternType, Memory, Module, Store, Trap, TypedFunc};
 
-use crate::engine::{Engine, HostState, MAX_MEMORY_BYTES, limited_store, restart_clock};
+use crate::{
+    engine::Engine,
+    module::{Execution, Instance, Module, invalid},
+    source::VerifiedRelease,
+};
 
 /// The most bytes that `manifest.json` may have.
 const MAX_MANIFEST_BYTES: usize = 64 << 20;
-
-/// The memory that the core module exports.
-const MEMORY_EXPORT: &str = "memory";
 
 /// Why a module gave no verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,10 +40,11 @@ pub enum DecisionError {
     Trap(String),
 }
 
-/// A compiled policy set: made once per release, shared by all workers.
+/// A loaded policy set: made once per release, shared by all workers.
 pub struct PolicyPre {
     engine: Engine,
     module: Module,
+    execution: Execution,
     manifest: Manifest,
     table: Arc<AttributeTable>,
     /// Instances at rest. Their number is bounded by how many threads ever decided at once.
@@ -56,32 +58,58 @@ impl fmt::Debug for PolicyPre {
 }
 
 impl PolicyPre {
-    /// Checks and compiles a core module, and has it decide the empty request once, so that a module which
-    /// cannot decide is refused before it serves.
+    /// Loads the policy set of a release: its machine code where it has any for this machine that this host
+    /// can run, else its core module, interpreted ([`Self::execution`] says which). The set decides the empty
+    /// request once, so that a module which cannot decide is refused before it serves.
     ///
-    /// This takes milliseconds to seconds; call it off the threads that serve requests.
+    /// This takes milliseconds; call it off the threads that serve requests.
     ///
     /// # Errors
-    /// [`Code::UnsupportedAbi`], [`Code::TooLarge`], [`Code::Malformed`] for a manifest that does not hold
-    /// together, and [`Code::InvalidModule`].
-    pub fn new(engine: &Engine, core: &[u8], manifest: Manifest) -> Result<Self, Refusal> {
-        check_manifest(&manifest)?;
-        let module = Module::from_binary(engine.wasmtime(), core)
-            .map_err(|error| invalid(format!("the module does not compile: {error:#}")))?;
-        check_module(&module)?;
+    /// As [`Self::interpreted`].
+    pub fn load(engine: &Engine, release: &VerifiedRelease) -> Result<Self, Refusal> {
+        let manifest = read_manifest(release.artifact(MANIFEST)?)?;
+        // Every release has one: what it says must not depend on who asks.
+        let core = release.artifact(CORE_MODULE)?;
+        let reason = match release.code_for_this_machine() {
+            Ok(code) => match Module::native(engine, &code)? {
+                Ok(module) => return Self::new(engine, module, Execution::Native, manifest),
+                Err(reason) => reason,
+            },
+            Err(reason) => reason,
+        };
+        let module = Module::interpreted(engine, core)?;
+        Self::new(engine, module, Execution::Interpreted(reason), manifest)
+    }
+
+    /// The set of a core module and the bytes of its `manifest.json` that nobody vouches for: interpreted.
+    ///
+    /// # Errors
+    /// [`Code::UnsupportedAbi`], [`Code::TooLarge`], [`Code::Truncated`] or [`Code::Malformed`] for a manifest
+    /// that cannot be read or does not hold together, and [`Code::InvalidModule`].
+    pub fn interpreted(engine: &Engine, core: &[u8], manifest: &[u8]) -> Result<Self, Refusal> {
+        let manifest = read_manifest(manifest)?;
+        let execution = Execution::Interpreted("it is not of a signed release".to_owned());
+        Self::new(engine, Module::interpreted(engine, core)?, execution, manifest)
+    }
+
+    fn new(
+        engine: &Engine,
+        module: Module,
+        execution: Execution,
+        manifest: Manifest,
+    ) -> Result<Self, Refusal> {
         let table = Arc::new(AttributeTable::new(&manifest.attributes));
-        let set = Self { engine: engine.clone(), module, manifest, table, idle: Mutex::default() };
+        let engine = engine.clone();
+        let set = Self { engine, module, execution, manifest, table, idle: Mutex::default() };
         set.with_instance(|instance| instance.decide(&SlotBuffer::new(set.table.len())))
             .map_err(|error| invalid(format!("the module cannot decide the empty request: {error}")))?;
         Ok(set)
     }
 
-    /// The same from the bytes of `manifest.json`.
-    ///
-    /// # Errors
-    /// As [`Self::new`], and [`Code::Truncated`].
-    pub fn from_artifacts(engine: &Engine, core: &[u8], manifest: &[u8]) -> Result<Self, Refusal> {
-        Self::new(engine, core, parse_json(manifest, MAX_MANIFEST_BYTES, "`manifest.json`")?)
+    /// How it is run.
+    #[must_use]
+    pub fn execution(&self) -> &Execution {
+        &self.execution
     }
 
     /// What the set says of itself.
@@ -101,17 +129,8 @@ impl PolicyPre {
     /// # Errors
     /// [`DecisionError`] if the module's start-up traps or memory is short.
     pub fn instantiate(&self) -> Result<PolicyInstance, DecisionError> {
-        let mut store = limited_store(&self.engine);
-        restart_clock(&mut store);
-        let instance = wasmtime::Instance::new(&mut store, &self.module, &[]).map_err(failure)?;
-        let memory = instance
-            .get_memory(&mut store, MEMORY_EXPORT)
-            .ok_or_else(|| DecisionError::Trap("no memory".to_owned()))?;
-        let decide = instance.get_typed_func(&mut store, DECIDE_EXPORT).map_err(failure)?;
         let guest = Guest {
-            store,
-            memory,
-            decide,
+            instance: self.module.instantiate(&self.engine)?,
             attributes: self.manifest.attributes.len(),
             policies: self.manifest.policies.len(),
             modules: self.manifest.modules.len(),
@@ -185,9 +204,7 @@ impl PolicyInstance {
 
 /// The WebAssembly side of an instance.
 struct Guest {
-    store: Store<HostState>,
-    memory: Memory,
-    decide: TypedFunc<(u32, u32), u32>,
+    instance: Instance,
     attributes: usize,
     policies: usize,
     modules: usize,
@@ -205,17 +222,8 @@ impl Guest {
             return Err(trap("this instance failed before"));
         }
         self.sound = false;
-        let image = slots.bytes();
-        let base = ARENA_BASE as usize;
-        self.memory
-            .data_mut(&mut self.store)
-            .get_mut(base..base + image.len())
-            .ok_or_else(|| trap("its memory is smaller than the arena"))?
-            .copy_from_slice(image);
-        restart_clock(&mut self.store);
-        let address =
-            self.decide.call(&mut self.store, (ARENA_BASE, slots.count() as u32)).map_err(failure)?;
-        let memory = self.memory.data(&self.store);
+        let address = self.instance.decide(slots.bytes(), slots.count() as u32)?;
+        let memory = self.instance.memory();
         let verdict = Verdict::read(memory, address, self.policies, self.modules)
             .map_err(|error| DecisionError::Trap(error.to_string()))?;
         self.sound = true;
@@ -223,19 +231,9 @@ impl Guest {
     }
 }
 
-fn failure(error: wasmtime::Error) -> DecisionError {
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => DecisionError::Timeout,
-        Some(trap) => DecisionError::Trap(trap.to_string()),
-        None => DecisionError::Trap(format!("{error:#}")),
-    }
-}
-
-fn invalid(detail: String) -> Refusal {
-    Refusal::new(Code::InvalidModule, detail)
-}
-
-fn check_manifest(manifest: &Manifest) -> Result<(), Refusal> {
+/// Reads `manifest.json` and checks that it holds together.
+fn read_manifest(bytes: &[u8]) -> Result<Manifest, Refusal> {
+    let manifest: Manifest = parse_json(bytes, MAX_MANIFEST_BYTES, "`manifest.json`")?;
     let malformed = |detail: &str| Err(Refusal::new(Code::Malformed, detail));
     if manifest.abi != ABI_VERSION {
         let detail =
@@ -256,32 +254,5 @@ fn check_manifest(manifest: &Manifest) -> Result<(), Refusal> {
     if manifest.policies.iter().any(|policy| policy.module as usize >= manifest.modules.len()) {
         return malformed("a policy of the manifest names a module that is not there");
     }
-    Ok(())
-}
-
-fn check_module(module: &Module) -> Result<(), Refusal> {
-    if let Some(import) = module.imports().next() {
-        let name = format!("{:.80}.{:.80}", import.module(), import.name());
-        return Err(invalid(format!("the module imports `{name}`; policies import nothing")));
-    }
-    let Some(ExternType::Memory(memory)) = module.get_export(MEMORY_EXPORT) else {
-        return Err(invalid(format!("the module exports no memory `{MEMORY_EXPORT}`")));
-    };
-    if memory.maximum() != Some(memory.minimum()) {
-        return Err(invalid("the module's memory can grow; it must be fixed".to_owned()));
-    }
-    let bytes = memory.minimum().saturating_mul(memory.page_size());
-    if bytes < u64::from(ARENA_BASE + ARENA_SIZE) || bytes > MAX_MEMORY_BYTES as u64 {
-        let range = format!("{} to {MAX_MEMORY_BYTES}", ARENA_BASE + ARENA_SIZE);
-        return Err(invalid(format!("the module's memory has {bytes} bytes, not {range}")));
-    }
-    let Some(ExternType::Func(decide)) = module.get_export(DECIDE_EXPORT) else {
-        return Err(invalid(format!("the module exports no function `{DECIDE_EXPORT}`")));
-    };
-    let two_in = decide.params().len() == 2 && decide.params().all(|ty| ty.is_i32());
-    let one_out = decide.results().len() == 1 && decide.results().all(|ty| ty.is_i32());
-    if !(two_in && one_out) {
-        return Err(invalid(format!("`{DECIDE_EXPORT}` is {decide}, not (i32, i32) -> i32")));
-    }
-    Ok(())
+    Ok(manifest)
 }

@@ -1,4 +1,4 @@
-//! Keeping the release fresh: load the last good one, then poll, verify, compile beside it, swap.
+//! Keeping the release fresh: load the last good one, then poll, verify, load beside it, swap.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -14,7 +14,9 @@ use crate::{
     decided::ReleaseId,
     enforcer::{Active, Enforcer},
     engine::Engine,
-    source::{ReleaseSource, VerifiedRelease},
+    module::Execution,
+    policy::PolicyPre,
+    source::{Artifacts, ReleaseSource, VerifiedRelease},
     state::{StateError, StateFolder},
 };
 
@@ -81,8 +83,8 @@ impl Refresher {
     }
 
     async fn load(&self, cache: &ReleaseSource, pointer: &ChannelPointer) -> Result<(), Refusal> {
-        let release = Arc::new(cache.release(pointer, &self.root).await?);
-        self.enforcer.swap(self.compile(release).await?);
+        let release = Arc::new(cache.release(pointer, &self.root, Artifacts::Needed).await?);
+        self.enforcer.swap(self.prepare(release).await?);
         Ok(())
     }
 
@@ -149,9 +151,9 @@ impl Refresher {
             }
             self.root = succession.root;
         }
-        let release = Arc::new(self.source.release(&pointer, &self.root).await?);
-        release.statement.release().check_fresh(now())?;
-        let active = self.compile(Arc::clone(&release)).await?;
+        let release = Arc::new(self.source.release(&pointer, &self.root, Artifacts::Needed).await?);
+        release.statement().release().check_fresh(now())?;
+        let active = self.prepare(Arc::clone(&release)).await?;
         let id = active.id;
         // Remembered before it serves, so that no crash can lead back to an older one.
         self.unsaved = Some(release);
@@ -185,15 +187,22 @@ impl Refresher {
         Err(Refusal::new(Code::SerialReplayed, detail))
     }
 
-    /// Compiles on another thread, so that requests in flight do not wait for it.
-    async fn compile(&self, release: Arc<VerifiedRelease>) -> Result<Active, Refusal> {
+    /// Loads on another thread, so that requests in flight do not wait for it.
+    async fn prepare(&self, release: Arc<VerifiedRelease>) -> Result<Active, Refusal> {
         let engine = self.engine.clone();
-        let compile = move || {
-            let set = Arc::new(release.compile(&engine)?);
-            Ok(Active { id: release.id(), release: release.statement.release().clone(), set })
+        let load = move || {
+            let set = Arc::new(PolicyPre::load(&engine, &release)?);
+            if let Execution::Interpreted(reason) = set.execution() {
+                tracing::warn!(
+                    serial = release.id().serial,
+                    reason,
+                    "the release is interpreted, some ten times slower than its machine code"
+                );
+            }
+            Ok(Active { id: release.id(), release: release.statement().release().clone(), set })
         };
-        tokio::task::spawn_blocking(compile).await.unwrap_or_else(|error| {
-            Err(Refusal::new(Code::InvalidModule, format!("the compiler gave up: {error}")))
+        tokio::task::spawn_blocking(load).await.unwrap_or_else(|error| {
+            Err(Refusal::new(Code::InvalidModule, format!("loading gave up: {error}")))
         })
     }
 

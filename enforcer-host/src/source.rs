@@ -1,11 +1,12 @@
-//! Reading releases from a store: pointer, trust roots, signed statement, every artifact; each checked.
+//! Reading releases from a store: pointer, trust roots, signed statement, artifacts; each checked.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, env::consts};
 
 use aecp_contract::{
     digest::Digest,
     dsse::{Envelope, MAX_ENVELOPE_BYTES},
     layout::{self, Name},
+    native,
     refusal::{Code, Refusal},
     release::{CORE_MODULE, ChannelPointer, MANIFEST, Statement},
     trust::TrustRoot,
@@ -16,8 +17,6 @@ use futures_util::future::try_join_all;
 
 use crate::{
     decided::ReleaseId,
-    engine::Engine,
-    policy::PolicyPre,
     store::{Object, Store},
 };
 
@@ -40,17 +39,31 @@ pub struct ReleaseSource {
     channel: Name,
 }
 
-/// A release of which every byte was checked against the trust root.
+/// A release of which every byte was checked against the trust root: there is no other way to make one.
 #[derive(Debug, Clone)]
 pub struct VerifiedRelease {
-    /// What pointed at it.
-    pub pointer: ChannelPointer,
-    /// What it says of itself.
-    pub statement: Statement,
-    /// The signed envelope's bytes; their digest is the pointer's.
-    pub envelope: Bytes,
-    /// Every artifact that the statement names, by its name.
-    pub artifacts: BTreeMap<String, Bytes>,
+    pointer: ChannelPointer,
+    statement: Statement,
+    envelope: Bytes,
+    artifacts: BTreeMap<String, Bytes>,
+}
+
+/// Machine code out of a [`VerifiedRelease`], made for this machine.
+pub(crate) struct SignedCode<'a>(&'a [u8]);
+
+impl SignedCode<'_> {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0
+    }
+}
+
+/// Which artifacts of a release are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Artifacts {
+    /// What an enforcer on this machine runs or falls back to.
+    Needed,
+    /// All, to look at them.
+    All,
 }
 
 /// A trust root that succeeded another, with the bytes that say so.
@@ -63,29 +76,87 @@ pub struct Succession {
 }
 
 impl VerifiedRelease {
+    /// Verifies a release that is at hand: its envelope and the artifacts that are needed of it, by name. Its
+    /// times are for whoever has a clock ([`aecp_contract::release::Release::check_fresh`]).
+    ///
+    /// # Errors
+    /// [`Statement::verify`]'s, [`aecp_contract::release::Artifact::check`]'s, and [`Code::Malformed`] for an
+    /// artifact that the statement does not name.
+    pub fn verify(
+        envelope: Bytes,
+        artifacts: BTreeMap<String, Bytes>,
+        root: &TrustRoot,
+        channel: &Name,
+    ) -> Result<Self, Refusal> {
+        let statement = Statement::verify(&envelope, root, channel)?;
+        for (name, bytes) in &artifacts {
+            statement.artifact(name)?.check(name, bytes)?;
+        }
+        let serial = statement.release().serial;
+        let pointer =
+            ChannelPointer { channel: channel.clone(), serial, release: Digest::of(&envelope) };
+        Ok(Self { pointer, statement, envelope, artifacts })
+    }
+
     /// Serial and digest.
     #[must_use]
     pub fn id(&self) -> ReleaseId {
         ReleaseId { serial: self.pointer.serial, digest: self.pointer.release }
     }
 
+    /// What points at it.
+    #[must_use]
+    pub fn pointer(&self) -> &ChannelPointer {
+        &self.pointer
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// The signed envelope's bytes; their digest is the pointer's.
+    #[must_use]
+    pub fn envelope(&self) -> &Bytes {
+        &self.envelope
+    }
+
     /// The artifact of this name.
     ///
     /// # Errors
-    /// [`Code::Malformed`] if the release has none.
+    /// [`Code::Malformed`] if the release has none, or none was fetched.
     pub fn artifact(&self, name: &str) -> Result<&Bytes, Refusal> {
         self.artifacts
             .get(name)
             .ok_or_else(|| Refusal::new(Code::Malformed, format!("the release has no `{name}`")))
     }
 
-    /// Compiles the release's policy set; takes milliseconds to seconds.
-    ///
-    /// # Errors
-    /// [`PolicyPre::from_artifacts`]'s.
-    pub fn compile(&self, engine: &Engine) -> Result<PolicyPre, Refusal> {
-        PolicyPre::from_artifacts(engine, self.artifact(CORE_MODULE)?, self.artifact(MANIFEST)?)
+    /// The artifacts that were fetched, by name.
+    pub(crate) fn artifacts(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.artifacts.iter().map(|(name, bytes)| (name.as_str(), bytes))
     }
+
+    /// The machine code for this machine, or why there is none.
+    pub(crate) fn code_for_this_machine(&self) -> Result<SignedCode<'_>, String> {
+        let target = native::this_machine()
+            .ok_or_else(|| format!("there is no code for {} {}", consts::OS, consts::ARCH))?;
+        let code = self.artifacts.get(target.artifact);
+        let code = code.ok_or_else(|| format!("the release came without `{}`", target.artifact))?;
+        Ok(SignedCode(code))
+    }
+}
+
+/// Whether an enforcer on this machine fetches the artifact of this name. It keeps the core module beside its machine code, so
+/// that an enforcer of another version can start from the same state folder.
+#[must_use]
+pub fn needed(name: &str) -> bool {
+    name == MANIFEST || name == CORE_MODULE || is_code(name)
+}
+
+/// The machine code for this machine.
+fn is_code(name: &str) -> bool {
+    native::this_machine().is_some_and(|target| target.artifact == name)
 }
 
 impl ReleaseSource {
@@ -101,7 +172,8 @@ impl ReleaseSource {
         &self.channel
     }
 
-    /// The newest release, if it may be taken up at `now` by who pinned `pinned`.
+    /// The newest release, if it may be taken up at `now` by who pinned `pinned`; with every artifact, or only
+    /// with what an enforcer on this machine needs.
     ///
     /// # Errors
     /// Any [`Refusal`]: see [`Self::pointer`], [`Self::successions`], [`Self::release`] and
@@ -110,6 +182,7 @@ impl ReleaseSource {
         &self,
         pinned: &TrustRoot,
         now: Timestamp,
+        artifacts: Artifacts,
     ) -> Result<VerifiedRelease, Refusal> {
         let no_tag = None;
         let Some((pointer, _)) = self.pointer(no_tag).await? else {
@@ -117,7 +190,7 @@ impl ReleaseSource {
         };
         let successions = self.successions(pinned).await?;
         let root = successions.last().map_or(pinned, |succession| &succession.root);
-        let release = self.release(&pointer, root).await?;
+        let release = self.release(&pointer, root, artifacts).await?;
         release.statement.release().check_fresh(now)?;
         Ok(release)
     }
@@ -171,8 +244,7 @@ impl ReleaseSource {
         }
     }
 
-    /// The release that `pointer` points at, whole and checked, but for its times: those are for whoever has
-    /// a clock.
+    /// The release that `pointer` points at, checked, but for its times: those are for whoever has a clock.
     ///
     /// # Errors
     /// [`Store::get`]'s, [`Statement::verify`]'s and [`aecp_contract::release::Artifact::check`]'s;
@@ -181,6 +253,7 @@ impl ReleaseSource {
         &self,
         pointer: &ChannelPointer,
         root: &TrustRoot,
+        artifacts: Artifacts,
     ) -> Result<VerifiedRelease, Refusal> {
         let key = layout::release(&self.channel, pointer.serial);
         let envelope = self.whole(&key, MAX_ENVELOPE_BYTES as u64).await?;
@@ -200,11 +273,15 @@ impl ReleaseSource {
             let detail = format!("`{key}` is the release of serial {serial}");
             return Err(Refusal::new(Code::SerialReplayed, detail));
         }
-        let artifacts = self.artifacts(&statement).await?;
+        let artifacts = self.artifacts(&statement, artifacts).await?;
         Ok(VerifiedRelease { pointer: pointer.clone(), statement, envelope, artifacts })
     }
 
-    async fn artifacts(&self, statement: &Statement) -> Result<BTreeMap<String, Bytes>, Refusal> {
+    async fn artifacts(
+        &self,
+        statement: &Statement,
+        wanted: Artifacts,
+    ) -> Result<BTreeMap<String, Bytes>, Refusal> {
         let total =
             statement.artifacts().fold(0u64, |sum, (_, artifact)| sum.saturating_add(artifact.size));
         if total > MAX_RELEASE_BYTES || statement.artifacts().count() > MAX_ARTIFACTS {
@@ -213,12 +290,25 @@ impl ReleaseSource {
             );
             return Err(Refusal::new(Code::TooLarge, detail));
         }
-        let fetches = statement.artifacts().map(async |(name, artifact)| {
-            let bytes = self.whole(&layout::blob(artifact.digest), artifact.size).await?;
-            artifact.check(name, &bytes)?;
-            Ok((name.to_owned(), bytes))
+        let wanted_too = |(name, _): &(&str, _)| wanted == Artifacts::All || needed(name);
+        let fetches = statement.artifacts().filter(wanted_too).map(async |(name, artifact)| {
+            match self.whole(&layout::blob(artifact.digest), artifact.size).await {
+                Ok(bytes) => {
+                    artifact.check(name, &bytes)?;
+                    Ok(Some((name.to_owned(), bytes)))
+                }
+                // A state folder that moved here from another kind of machine. What is decided stays the same.
+                Err(refusal)
+                    if refusal.code == Code::NotFound
+                        && wanted == Artifacts::Needed
+                        && is_code(name) =>
+                {
+                    Ok(None)
+                }
+                Err(refusal) => Err(refusal),
+            }
         });
-        Ok(try_join_all(fetches).await?.into_iter().collect())
+        Ok(try_join_all(fetches).await?.into_iter().flatten().collect())
     }
 
     async fn whole(&self, key: &str, limit: u64) -> Result<Bytes, Refusal> {

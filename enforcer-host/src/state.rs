@@ -12,6 +12,7 @@ use std::{
 };
 
 use aecp_contract::{
+    digest::Digest,
     layout::{self, Name},
     refusal::{Code, Refusal},
     release::ChannelPointer,
@@ -151,17 +152,15 @@ impl StateFolder {
     /// The operating system's.
     pub fn save(&self, release: &VerifiedRelease) -> io::Result<()> {
         let mut keep = Vec::new();
-        for (name, artifact) in release.statement.artifacts() {
-            if let Some(bytes) = release.artifacts.get(name) {
-                let key = layout::blob(artifact.digest);
-                self.write(&key, bytes)?;
-                keep.push(key);
-            }
+        for (_, bytes) in release.artifacts() {
+            let key = layout::blob(Digest::of(bytes));
+            self.write(&key, bytes)?;
+            keep.push(key);
         }
-        let key = layout::release(&self.channel, release.pointer.serial);
-        self.write(&key, &release.envelope)?;
+        let key = layout::release(&self.channel, release.pointer().serial);
+        self.write(&key, release.envelope())?;
         keep.push(key);
-        self.write(&layout::channel(&self.channel), &release.pointer.to_json())?;
+        self.write(&layout::channel(&self.channel), &release.pointer().to_json())?;
         // What is left of older releases only takes space, so a failure to remove it is none of ours.
         for folder in ["blobs/sha256".to_owned(), format!("releases/{}", self.channel)] {
             let Ok(entries) = fs::read_dir(self.path.join(&folder)) else { continue };

@@ -1,6 +1,12 @@
-#![expect(clippy::expect_used, clippy::panic, reason = "a tool of tests: what fails must fail loudly")]
-//! Tools of the integration tests: policy sets and requests made at random ([`generated`]), and programs of
-//! other people to test against ([`python`]).
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a tool of tests: what fails must fail loudly"
+)]
+//! Tools of the integration tests: policy sets and requests made at random ([`generated`]), loading as enforcers
+//! do ([`release`]), and programs of other people to test against ([`python`]).
 
 pub mod generated;
 pub mod python;
+pub mod release;

@@ -1,9 +1,7 @@
 //! One meaning, three times: the reference evaluator over the syntax tree, the generated module in the
-//! compiler's interpreter, and the same module in the enforcer must agree on every request.
+//! compiler's interpreter, and its machine code in the enforcer must agree on every request.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
-
-use std::sync::Arc;
 
 use aecp_compiler::{
     check::check,
@@ -14,8 +12,11 @@ use aecp_compiler::{
     set::PolicySet,
     source::{Source, Sources},
 };
-use aecp_enforcer::{Engine, PolicyPre};
-use aecp_integration_tests::generated::{self, Random};
+use aecp_enforcer::{Engine, Execution};
+use aecp_integration_tests::{
+    generated::{self, Random},
+    release,
+};
 
 fn sources(files: &[(String, String)]) -> Sources {
     let source = |(path, text): &(String, String)| Source { path: path.clone(), text: text.clone() };
@@ -39,8 +40,8 @@ fn reference_interpreter_and_enforcer_agree_on_random_sets_and_requests() {
         let set = checked(&sources(&generated::set(&mut random, 24)), seed);
         let core = generate::core_module(&set).unwrap();
         let mut interpreter = Interpreter::new(&set, &core).unwrap();
-        let enforcer =
-            Arc::new(PolicyPre::new(&engine, &core, manifest(&set, Default::default())).unwrap());
+        let enforcer = release::load(&engine, &core, &manifest(&set, Default::default()));
+        assert_eq!(*enforcer.execution(), Execution::Native);
         let mut instance = enforcer.instantiate().unwrap();
         for number in 0..60 {
             let request = generated::request(&mut random);
@@ -105,7 +106,7 @@ fn extreme_policies_compile_and_decide_the_same() {
     let core = generate::core_module(&set).unwrap();
     let mut interpreter = Interpreter::new(&set, &core).unwrap();
     let engine = Engine::new().unwrap();
-    let enforcer = PolicyPre::new(&engine, &core, manifest(&set, Default::default())).unwrap();
+    let enforcer = release::load(&engine, &core, &manifest(&set, Default::default()));
     let mut instance = enforcer.instantiate().unwrap();
     let long = "x".repeat(64 << 10);
     for request in [

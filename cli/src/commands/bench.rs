@@ -7,22 +7,19 @@ use std::{
 
 use aecp_compiler::{
     check::{check_files, parse_files},
-    compile::manifest,
+    compile::{Compiled, manifest},
     findings::has_errors,
-    generate, testing,
+    generate, native, testing,
 };
-use aecp_contract::{
-    release::{Artifact, Statement},
-    slots::SlotBuffer,
-};
+use aecp_contract::slots::SlotBuffer;
 use aecp_enforcer::{Engine, PolicyInstance, PolicyPre};
 use anyhow::{Context as _, bail};
-use ed25519_dalek::SigningKey;
 use serde::Serialize;
 
 use super::{
     Format, SetArgument,
     decide::{next_line, open},
+    local::LocalRelease,
 };
 use crate::{Outcome, diagnostics, terminal::progress};
 
@@ -77,6 +74,7 @@ struct Phases {
     generate: f64,
     component: f64,
     test: f64,
+    native: f64,
     sign: f64,
     load: f64,
     total: f64,
@@ -152,33 +150,17 @@ fn compile(arguments: &Arguments, phases: &mut Phases) -> anyhow::Result<Option<
     }
     phases.test = clock.lap();
     let manifest = manifest(&set, testing::summary(&results));
-    sign(&core, &component, manifest.source)?;
+    let native = native::compile(&core).map_err(anyhow::Error::msg)?;
+    phases.native = clock.lap();
+    let release = LocalRelease::sign(&Compiled { core, component, native, manifest })?;
     phases.sign = clock.lap();
-    let loaded = PolicyPre::new(&Engine::new()?, &core, manifest)?;
+    let engine = Engine::new()?;
+    clock.lap();
+    let loaded = release.load(&engine)?;
     phases.load = clock.lap();
     phases.total = clock.total();
     let requests = set.tests.iter().map(|test| test.request.clone().into_bytes()).collect();
     Ok(Some((loaded, requests)))
-}
-
-/// What signing costs: hashing the artifacts and one signature, with a key that nobody trusts.
-fn sign(core: &[u8], component: &[u8], source: aecp_contract::digest::Digest) -> anyhow::Result<()> {
-    let now = super::now()?;
-    let artifacts = [("core", core), ("component", component)]
-        .map(|(name, bytes)| (name.to_owned(), Artifact::of(bytes)));
-    let release = aecp_contract::release::Release {
-        channel: "bench".parse()?,
-        serial: 1,
-        issued: now,
-        expires: now,
-        stale: now,
-        source,
-        compiler: aecp_compiler::compile::COMPILER.to_owned(),
-    };
-    let key = SigningKey::from_bytes(&[0; 32]);
-    let statement = Statement::new(&artifacts.into_iter().collect(), release);
-    std::hint::black_box(statement.sign(&[&key]));
-    Ok(())
 }
 
 struct Clock {
@@ -323,6 +305,7 @@ fn print(report: &Report) {
         ("generate", phases.generate),
         ("component", phases.component),
         ("test", phases.test),
+        ("native", phases.native),
         ("sign", phases.sign),
         ("load", phases.load),
     ] {

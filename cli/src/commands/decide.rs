@@ -8,11 +8,11 @@ use std::{
 };
 
 use aecp_contract::{layout::Name, trust::TrustRoot};
-use aecp_enforcer::{Decided, Engine, PolicyPre, Reason, ReleaseSource, Store, now};
+use aecp_enforcer::{Artifacts, Decided, Engine, PolicyPre, Reason, ReleaseSource, Store, now};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{SetArgument, read};
+use super::{SetArgument, local::LocalRelease, read};
 use crate::{Outcome, terminal::progress};
 
 /// The most bytes that one request may have.
@@ -77,7 +77,7 @@ fn policy_set(arguments: &Arguments) -> anyhow::Result<Option<Arc<PolicyPre>>> {
     if let Some(set) = &arguments.set {
         let sources = SetArgument { set: set.clone() }.sources()?;
         let Some(compiled) = super::compile(&sources)? else { return Ok(None) };
-        return Ok(Some(Arc::new(PolicyPre::new(&engine, &compiled.core, compiled.manifest)?)));
+        return Ok(Some(Arc::new(LocalRelease::sign(&compiled)?.load(&engine)?)));
     }
     let ReleaseArguments { store: Some(store), channel: Some(channel), root: Some(root) } =
         &arguments.release
@@ -88,9 +88,9 @@ fn policy_set(arguments: &Arguments) -> anyhow::Result<Option<Arc<PolicyPre>>> {
     let source = ReleaseSource::new(Store::open(store)?, channel.clone());
     progress("fetching the release …");
     let release = super::block_on(async {
-        source.fetch_latest(&root, now()).await.context("the release is refused")
+        source.fetch_latest(&root, now(), Artifacts::Needed).await.context("the release is refused")
     })?;
-    Ok(Some(Arc::new(release.compile(&engine).context("the release is refused")?)))
+    Ok(Some(Arc::new(PolicyPre::load(&engine, &release).context("the release is refused")?)))
 }
 
 /// Reads the trust root that the user believes.

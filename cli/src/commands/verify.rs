@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use aecp_contract::{layout::Name, manifest::Manifest, release::MANIFEST};
-use aecp_enforcer::{Engine, ReleaseSource, Store, now};
+use aecp_contract::layout::Name;
+use aecp_enforcer::{Artifacts, Engine, Execution, PolicyPre, ReleaseSource, Store, now};
 
 use super::{Format, decide::pinned_root};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 /// Verify the newest release of a channel as an enforcer would, down to the last byte
 ///
 /// Checks the trust root and its successors, the channel pointer, the signatures, serial and expiry, the size
-/// and digest of every artifact, and that the module loads.
+/// and digest of every artifact, and that the module loads; says how an enforcer on this machine would run it.
 ///
 /// Example: aecp verify --store s3://bucket --channel prod --root keys/root.json
 #[derive(Debug, clap::Args)]
@@ -39,14 +39,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let source = ReleaseSource::new(Store::open(&arguments.store)?, arguments.channel.clone());
     let engine = Engine::new()?;
     let verified = super::block_on(async {
-        let release = match source.fetch_latest(&root, now()).await {
+        let release = match source.fetch_latest(&root, now(), Artifacts::All).await {
             Ok(release) => release,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        Ok(release.compile(&engine).map(|_| release))
+        Ok(PolicyPre::load(&engine, &release).map(|set| (release, set)))
     })?;
-    let release = match verified {
-        Ok(release) => release,
+    let (release, set) = match verified {
+        Ok(verified) => verified,
         Err(refusal) => {
             match arguments.format {
                 Format::Text => anstream::println!("{BAD}refused{PLAIN} {refusal}"),
@@ -60,17 +60,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             return Ok(Outcome::Bad);
         }
     };
-    let manifest: Manifest = serde_json::from_slice(release.artifact(MANIFEST)?)?;
-    let about = release.statement.release();
+    let manifest = set.manifest();
+    let about = release.statement().release();
     match arguments.format {
         Format::Json => println!(
             "{}",
             serde_json::json!({
                 "verified": true,
                 "release": about,
-                "digest": release.pointer.release,
+                "digest": release.pointer().release,
                 "policies": manifest.policies.len(),
                 "tests": manifest.tests,
+                "execution": set.execution().as_str(),
             })
         ),
         Format::Text => {
@@ -79,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 about.serial,
                 about.channel
             );
-            println!("  digest    {}", release.pointer.release);
+            println!("  digest    {}", release.pointer().release);
             println!("  issued    {}", about.issued);
             println!("  expires   {}", about.expires);
             println!("  stale     {}", about.stale);
@@ -87,7 +88,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             println!("  sources   {}", about.source);
             println!("  policies  {}", manifest.policies.len());
             println!("  tests     {} passed", manifest.tests.passed);
-            for (name, artifact) in release.statement.artifacts() {
+            match set.execution() {
+                Execution::Native => println!("  here      runs as machine code"),
+                Execution::Interpreted(reason) => println!("  here      is interpreted: {reason}"),
+            }
+            for (name, artifact) in release.statement().artifacts() {
                 println!("  artifact  {name} {} bytes, {}", artifact.size, artifact.digest);
             }
         }

@@ -15,12 +15,13 @@ use aecp_contract::{
     manifest::{
         AttributeDeclaration, AuditLevel, Enforcement, Manifest, ModuleInfo, PolicyInfo, TestSummary,
     },
+    native::this_machine,
     release::{Artifact, CORE_MODULE, ChannelPointer, MANIFEST, Release, Statement},
     trust::{Role, RootPayload, TrustRoot},
     value::{Timestamp, Type},
 };
 use aecp_enforcer::{
-    Enforcer, Engine, ReleaseSource, Sidecar, SidecarConfig, Store, metrics::Metrics,
+    Enforcer, Engine, ReleaseSource, Sidecar, SidecarConfig, Store, VerifiedRelease, metrics::Metrics,
     refresh::Refresher, server::Limits, state::StateFolder,
 };
 use ed25519_dalek::SigningKey;
@@ -118,10 +119,42 @@ pub(crate) type Artifacts = BTreeMap<String, Vec<u8>>;
 
 /// The artifacts of a set that allows this region.
 pub(crate) fn artifacts(letter: char, audit: AuditLevel) -> Artifacts {
-    BTreeMap::from([
-        (CORE_MODULE.to_owned(), core(letter, audit)),
-        (MANIFEST.to_owned(), serde_json::to_vec(&manifest()).unwrap()),
-    ])
+    with_code(core(letter, audit), &manifest())
+}
+
+/// A core module, its machine code and its manifest.
+pub(crate) fn with_code(core: Vec<u8>, manifest: &Manifest) -> Artifacts {
+    let mut artifacts = BTreeMap::from([(MANIFEST.to_owned(), serde_json::to_vec(manifest).unwrap())]);
+    if let Some(target) = this_machine() {
+        let mut config = wasmtime::Config::new();
+        config.target(target.triple).unwrap();
+        artifacts.insert(target.artifact.to_owned(), machine_code(&mut config, &core));
+    }
+    artifacts.insert(CORE_MODULE.to_owned(), core);
+    artifacts
+}
+
+/// What the compiler makes of a module, but for what `config` says otherwise.
+pub(crate) fn machine_code(config: &mut wasmtime::Config, core: &[u8]) -> Vec<u8> {
+    config
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_relaxed_simd(false)
+        .wasm_tail_call(false);
+    wasmtime::Engine::new(config).unwrap().precompile_module(core).unwrap()
+}
+
+/// A verified release of these artifacts that never was in a store.
+pub(crate) fn verified(artifacts: Artifacts) -> VerifiedRelease {
+    let key = key(1);
+    let root = RootPayload::first(&key.verifying_key(), &[Role::Root, Role::Judicial]);
+    let root = TrustRoot::pinned(&root.sign(&[&key]).to_json()).unwrap();
+    let named = artifacts.iter().map(|(name, bytes)| (name.clone(), Artifact::of(bytes))).collect();
+    let envelope = Statement::new(&named, release(1)).sign(&[&key]).to_json();
+    let artifacts = artifacts.into_iter().map(|(name, bytes)| (name, bytes.into())).collect();
+    VerifiedRelease::verify(envelope.into(), artifacts, &root, &channel()).unwrap()
 }
 
 /// A release of this serial, issued a minute ago and good for an hour.

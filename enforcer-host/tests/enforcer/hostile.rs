@@ -1,9 +1,13 @@
 //! A store that cannot be trusted: every byte of it may be another.
 
-use aecp_contract::{layout, trust::TrustRoot, verdict::Decision};
+use aecp_contract::{
+    digest::Digest, layout, manifest::AuditLevel, native::this_machine, release::MANIFEST,
+    trust::TrustRoot, verdict::Decision,
+};
+use aecp_enforcer::Artifacts;
 use proptest::prelude::*;
 
-use crate::fixture::{Publisher, after, channel};
+use crate::fixture::{Publisher, after, artifacts, channel};
 
 /// Positions to change: all of a small object, a sample of a large one.
 fn positions(length: usize) -> impl Iterator<Item = usize> {
@@ -22,21 +26,25 @@ async fn every_changed_byte_and_every_cut_of_every_object_is_refused() {
     publisher.publish(2, 'U');
     let used = |key: &String| !before.contains(key) || !key.starts_with("releases/");
     let keys: Vec<String> = publisher.keys().into_iter().filter(used).collect();
-    // Pointer, root, release, manifest and both releases' modules, of which the first is not looked at.
-    assert_eq!(keys.len(), 6, "{keys:?}");
-    let first = layout::blob(aecp_contract::digest::Digest::of(&crate::fixture::core(
-        'E',
-        aecp_contract::manifest::AuditLevel::None,
-    )));
+    // Pointer, root, release, manifest and both releases' modules and code, of which the first is not used.
+    let code = usize::from(this_machine().is_some());
+    assert_eq!(keys.len(), 6 + 2 * code, "{keys:?}");
+    let first = artifacts('E', AuditLevel::None);
+    let first: Vec<_> = first
+        .iter()
+        .filter(|(name, _)| *name != MANIFEST)
+        .map(|(_, bytes)| layout::blob(Digest::of(bytes)))
+        .collect();
     let source = publisher.source();
-    for key in keys.iter().filter(|key| **key != first) {
+    for key in keys.iter().filter(|key| !first.contains(key)) {
         let good = std::fs::read(publisher.path(key)).unwrap();
         for at in positions(good.len()) {
             let mut bad = good.clone();
             bad[at] ^= 1 << (at % 8);
             for bytes in [&bad[..], &good[..at]] {
                 publisher.put(key, bytes);
-                let fetched = source.fetch_latest(&publisher.pinned(), after(0)).await;
+                let fetched =
+                    source.fetch_latest(&publisher.pinned(), after(0), Artifacts::Needed).await;
                 assert!(fetched.is_err(), "byte {at} of {key}");
                 if at % 16 == 0 {
                     assert!(refresher.poll().await.is_err(), "byte {at} of {key}");
@@ -73,7 +81,9 @@ proptest! {
         let _ = TrustRoot::pinned(&bytes);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let fetch = publisher.source();
-        let fetched = runtime.block_on(async { fetch.fetch_latest(&publisher.pinned(), after(0)).await });
+        let pinned = publisher.pinned();
+        let fetched = fetch.fetch_latest(&pinned, after(0), Artifacts::Needed);
+        let fetched = runtime.block_on(fetched);
         prop_assert!(fetched.is_err());
     }
 }

@@ -6,13 +6,14 @@ use aecp_contract::{
     dsse::MAX_ENVELOPE_BYTES,
     layout,
     manifest::AuditLevel,
+    native::this_machine,
     refusal::Code,
     release::{Artifact, CORE_MODULE, ChannelPointer, Statement},
     trust::Role,
     verdict::Decision,
 };
 use aecp_enforcer::{
-    Enforcer, Reason,
+    Artifacts, Enforcer, Reason,
     refresh::{Polled, Refresher},
     state::{StateError, StateFolder},
 };
@@ -42,9 +43,12 @@ async fn the_newest_release_is_taken_up_once() {
     publisher.publish(5, 'E');
     assert!(matches!(refresher.poll().await, Ok(Polled::Swapped(id)) if id.serial == 5));
     assert_eq!(decides_by(&enforcer), Some(5));
-    let latest = publisher.source().fetch_latest(&publisher.pinned(), after(0)).await.unwrap();
+    let (source, pinned) = (publisher.source(), publisher.pinned());
+    let latest = source.fetch_latest(&pinned, after(0), Artifacts::All).await.unwrap();
     assert_eq!(latest.id().serial, 5);
-    assert_eq!(latest.artifacts.len(), 2);
+    for (name, _) in latest.statement().artifacts() {
+        assert!(latest.artifact(name).is_ok());
+    }
 }
 
 /// Publishes something wrong after release 7.
@@ -102,6 +106,15 @@ const WRONGS: &[(&str, Code, Wrong)] = &[
             bytes
         });
     }),
+    ("other machine code under the digest", Code::DigestMismatch, |p| {
+        p.publish(8, 'U');
+        let Some(target) = this_machine() else { return p.change(&core_blob(), |b| vec![0; b.len()]) };
+        let code = Artifact::of(&artifacts('U', AuditLevel::None)[target.artifact]);
+        p.change(&layout::blob(code.digest), |mut bytes| {
+            bytes[40] ^= 1;
+            bytes
+        });
+    }),
     ("another release under the digest", Code::DigestMismatch, |p| {
         let pointer = p.publish(8, 'U');
         p.publish_as(&p.key, &release(8), &artifacts('X', AuditLevel::None));
@@ -150,6 +163,7 @@ const WRONGS: &[(&str, Code, Wrong)] = &[
     ("a module that is none", Code::InvalidModule, |p| {
         let mut artifacts = artifacts('U', AuditLevel::None);
         artifacts.insert(CORE_MODULE.to_owned(), b"\0asm nonsense".to_vec());
+        artifacts.retain(|name, _| !name.ends_with(".cwasm"));
         p.publish_as(&p.key, &release(8), &artifacts);
     }),
     ("a module that is not there", Code::NotFound, |p| {
@@ -224,7 +238,27 @@ async fn only_the_last_good_release_stays_in_the_state_folder() {
         refresher.poll().await.unwrap();
     }
     let count = |folder: &str| fs::read_dir(publisher.state().join(folder)).unwrap().count();
-    assert_eq!((count("blobs/sha256"), count("releases/prod")), (2, 1));
+    let code = usize::from(this_machine().is_some());
+    assert_eq!((count("blobs/sha256"), count("releases/prod")), (2 + code, 1));
+}
+
+#[tokio::test]
+async fn a_state_folder_without_this_machines_code_serves_interpreted() {
+    let Some(target) = this_machine() else { return };
+    let publisher = Publisher::new();
+    publisher.publish(1, 'E');
+    {
+        let (enforcer, mut refresher) = publisher.enforcer().await;
+        refresher.poll().await.unwrap();
+        assert_eq!(enforcer.status().execution, Some("native"));
+        assert!(enforcer.metrics().encode().contains("aecp_release_native 1\n"));
+    }
+    let code = Artifact::of(&artifacts('E', AuditLevel::None)[target.artifact]);
+    fs::remove_file(publisher.state().join(layout::blob(code.digest))).unwrap();
+    let (enforcer, _) = publisher.enforcer().await;
+    assert_eq!(decides_by(&enforcer), Some(1));
+    assert_eq!(enforcer.status().execution, Some("interpreted"));
+    assert!(enforcer.metrics().encode().contains("aecp_release_native 0\n"));
 }
 
 #[tokio::test]

@@ -1,0 +1,161 @@
+//! A policy module in one of two engines: as machine code out of a signed release, or interpreted.
+//!
+//! Both give the same decisions (the differential tests hold them together); only the speed differs, so which
+//! one runs is shown ([`Execution`]) and never chosen by a request.
+
+mod interpreted;
+mod native;
+
+use aecp_contract::{
+    refusal::{Code, Refusal},
+    slots::{ARENA_BASE, ARENA_SIZE, DECIDE_EXPORT},
+};
+
+use crate::{engine::Engine, policy::DecisionError};
+
+/// The most bytes that a policy module's memory may have.
+const MAX_MEMORY_BYTES: usize = 64 << 20;
+
+/// The most entries that a policy module's table may have.
+const MAX_TABLE_ELEMENTS: usize = 100_000;
+
+/// The memory that the core module exports.
+const MEMORY_EXPORT: &str = "memory";
+
+/// How a policy set is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Execution {
+    /// As the machine code of its release.
+    Native,
+    /// By the interpreter, some ten times slower, for this reason.
+    Interpreted(String),
+}
+
+impl Execution {
+    /// `native` or `interpreted`.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Interpreted(_) => "interpreted",
+        }
+    }
+}
+
+/// A loaded module, shared by its instances.
+pub(crate) enum Module {
+    Native(wasmtime::Module),
+    Interpreted(wasmi::Module),
+}
+
+/// One instance: memory and the function that decides.
+pub(crate) enum Instance {
+    Native(native::Instance),
+    Interpreted(Box<interpreted::Instance>),
+}
+
+impl Module {
+    /// The interpreted form of a core module. Nothing is taken on trust.
+    pub(crate) fn interpreted(engine: &Engine, core: &[u8]) -> Result<Self, Refusal> {
+        let module = interpreted::load(engine.interpreter(), core)?;
+        interpreted::shape(&module).check()?;
+        Ok(Self::Interpreted(module))
+    }
+
+    /// Machine code that a trusted key signed.
+    ///
+    /// # Errors
+    /// Outside: the refusal of code that is not of a policy module's shape. Inside: why this host cannot run
+    /// the code; then it is interpreted.
+    pub(crate) fn native(
+        engine: &Engine,
+        code: &crate::source::SignedCode<'_>,
+    ) -> Result<Result<Self, String>, Refusal> {
+        match native::load(engine.native(), code) {
+            Ok(module) => {
+                native::shape(&module).check()?;
+                Ok(Ok(Self::Native(module)))
+            }
+            Err(reason) => Ok(Err(reason)),
+        }
+    }
+
+    pub(crate) fn instantiate(&self, engine: &Engine) -> Result<Instance, DecisionError> {
+        match self {
+            Self::Native(module) => native::Instance::new(engine.native(), module).map(Instance::Native),
+            Self::Interpreted(module) => interpreted::Instance::new(engine.interpreter(), module)
+                .map(|instance| Instance::Interpreted(Box::new(instance))),
+        }
+    }
+}
+
+impl Instance {
+    /// Writes the slots' image to the arena and decides; the verdict's address.
+    pub(crate) fn decide(&mut self, image: &[u8], count: u32) -> Result<u32, DecisionError> {
+        match self {
+            Self::Native(instance) => instance.decide(image, count),
+            Self::Interpreted(instance) => instance.decide(image, count),
+        }
+    }
+
+    pub(crate) fn memory(&self) -> &[u8] {
+        match self {
+            Self::Native(instance) => instance.memory(),
+            Self::Interpreted(instance) => instance.memory(),
+        }
+    }
+}
+
+/// Copies the slots' image to its place in a module's memory.
+fn fill_arena(memory: &mut [u8], image: &[u8]) -> Result<(), DecisionError> {
+    let base = ARENA_BASE as usize;
+    memory
+        .get_mut(base..base + image.len())
+        .ok_or_else(|| DecisionError::Trap("its memory is smaller than the arena".to_owned()))?
+        .copy_from_slice(image);
+    Ok(())
+}
+
+/// What a module shows to its host, whichever engine loaded it.
+struct Shape {
+    /// One of its imports, if it has any.
+    import: Option<(String, String)>,
+    /// The exported memory: bytes at the start, and whether it can grow.
+    memory: Option<(u64, bool)>,
+    /// The exported function's parameters and results.
+    decide: Option<(Vec<String>, Vec<String>)>,
+}
+
+impl Shape {
+    /// Refuses what is not a policy module.
+    fn check(self) -> Result<(), Refusal> {
+        if let Some((module, name)) = self.import {
+            let name = format!("{module:.80}.{name:.80}");
+            return Err(invalid(format!("the module imports `{name}`; policies import nothing")));
+        }
+        let Some((bytes, grows)) = self.memory else {
+            return Err(invalid(format!("the module exports no memory `{MEMORY_EXPORT}`")));
+        };
+        if grows {
+            return Err(invalid("the module's memory can grow; it must be fixed".to_owned()));
+        }
+        if bytes < u64::from(ARENA_BASE + ARENA_SIZE) || bytes > MAX_MEMORY_BYTES as u64 {
+            let range = format!("{} to {MAX_MEMORY_BYTES}", ARENA_BASE + ARENA_SIZE);
+            return Err(invalid(format!("the module's memory has {bytes} bytes, not {range}")));
+        }
+        let Some((parameters, results)) = self.decide else {
+            return Err(invalid(format!("the module exports no function `{DECIDE_EXPORT}`")));
+        };
+        if parameters != ["i32", "i32"] || results != ["i32"] {
+            let (parameters, results) = (parameters.join(", "), results.join(", "));
+            let detail =
+                format!("`{DECIDE_EXPORT}` is ({parameters}) -> ({results}), not (i32, i32) -> i32");
+            return Err(invalid(detail));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn invalid(detail: String) -> Refusal {
+    Refusal::new(Code::InvalidModule, detail)
+}
