@@ -1,10 +1,10 @@
-//! From a checked set to its artifacts: generate, wrap, test, describe.
+//! From a checked set to its artifacts: generate, wrap, test, self-check, describe.
 
 use std::collections::BTreeMap;
 
 use aecp_contract::{
     ABI_VERSION,
-    manifest::{Manifest, TestSummary},
+    manifest::{Manifest, SelfCheckSummary, TestSummary},
     release::{COMPONENT, CORE_MODULE, MANIFEST},
 };
 
@@ -12,7 +12,8 @@ use crate::{
     check,
     findings::{Finding, has_errors},
     generate::{self, TooManyConstants},
-    interpret::InterpretError,
+    interpret::{InterpretError, Loaded},
+    self_check::{Difference, SelfCheckError, self_check},
     set::PolicySet,
     source::Sources,
     testing,
@@ -41,6 +42,9 @@ pub enum CompileError {
     /// A fault of the compiler: please report it.
     #[error("the code generator is at fault, please report this: {0}")]
     Generator(String),
+    /// The module decides otherwise than the reference evaluator; a fault of the compiler too.
+    #[error("the code generator is at fault, nothing was signed, please report this: {0}")]
+    SelfCheck(Box<Difference>),
     /// Some tests failed; each is a finding.
     #[error("{} of the set's tests failed", .0.len())]
     TestsFailed(Vec<Finding>),
@@ -49,6 +53,15 @@ pub enum CompileError {
 impl From<InterpretError> for CompileError {
     fn from(error: InterpretError) -> Self {
         Self::Generator(error.to_string())
+    }
+}
+
+impl From<SelfCheckError> for CompileError {
+    fn from(error: SelfCheckError) -> Self {
+        match error {
+            SelfCheckError::Difference(difference) => Self::SelfCheck(difference),
+            SelfCheckError::Module(error) => error.into(),
+        }
     }
 }
 
@@ -73,9 +86,9 @@ impl Compiled {
     }
 }
 
-/// What the manifest says of a set with these test results.
+/// What the manifest says of a set with these results.
 #[must_use]
-pub fn manifest(set: &PolicySet, tests: TestSummary) -> Manifest {
+pub fn manifest(set: &PolicySet, tests: TestSummary, self_check: SelfCheckSummary) -> Manifest {
     Manifest {
         abi: ABI_VERSION,
         compiler: COMPILER.to_owned(),
@@ -84,22 +97,29 @@ pub fn manifest(set: &PolicySet, tests: TestSummary) -> Manifest {
         modules: set.modules.clone(),
         policies: set.policies.iter().map(|policy| policy.info.clone()).collect(),
         tests,
+        self_check,
     }
 }
 
-/// Generates, wraps and tests a checked set.
+/// Generates, wraps, tests and self-checks a checked set.
 ///
 /// # Errors
-/// [`CompileError`]; a set whose tests fail is never returned.
+/// [`CompileError`]; a set whose tests fail, or whose module does not pass the self-check, is never returned.
 pub fn compile(set: &PolicySet) -> Result<Compiled, CompileError> {
-    let core = generate::core_module(set)?;
+    from_core(set, generate::core_module(set)?)
+}
+
+/// Wraps, tests and self-checks what was generated for a set.
+pub(crate) fn from_core(set: &PolicySet, core: Vec<u8>) -> Result<Compiled, CompileError> {
     let component = generate::component(&core).map_err(CompileError::Generator)?;
-    let results = testing::run(set, &core)?;
+    let module = Loaded::new(set, &core)?;
+    let results = testing::run(set, &module)?;
     let failures = testing::findings(&results);
     if !failures.is_empty() {
         return Err(CompileError::TestsFailed(failures));
     }
-    Ok(Compiled { manifest: manifest(set, testing::summary(&results)), core, component })
+    let checked = self_check(set, &module)?;
+    Ok(Compiled { manifest: manifest(set, testing::summary(&results), checked), core, component })
 }
 
 /// Everything that compiling sources gives.

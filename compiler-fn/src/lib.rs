@@ -12,6 +12,7 @@ pub mod interpret;
 pub mod language;
 pub mod publish;
 pub mod reference;
+pub mod self_check;
 pub mod set;
 pub mod source;
 pub mod testing;

@@ -9,7 +9,10 @@ use aecp_compiler::{
     check::{check_files, parse_files},
     compile::manifest,
     findings::has_errors,
-    generate, testing,
+    generate,
+    interpret::Loaded,
+    self_check::self_check,
+    testing,
 };
 use aecp_contract::{
     release::{Artifact, Statement},
@@ -77,6 +80,7 @@ struct Phases {
     generate: f64,
     component: f64,
     test: f64,
+    self_check: f64,
     sign: f64,
     load: f64,
     total: f64,
@@ -144,14 +148,17 @@ fn compile(arguments: &Arguments, phases: &mut Phases) -> anyhow::Result<Option<
     phases.generate = clock.lap();
     let component = generate::component(&core).map_err(anyhow::Error::msg)?;
     phases.component = clock.lap();
-    let results = testing::run(&set, &core)?;
+    let module = Loaded::new(&set, &core)?;
+    let results = testing::run(&set, &module)?;
     let failures = testing::findings(&results);
     if has_errors(&failures) {
         diagnostics::print(&failures, &sources);
         return Ok(None);
     }
     phases.test = clock.lap();
-    let manifest = manifest(&set, testing::summary(&results));
+    let checked = self_check(&set, &module)?;
+    phases.self_check = clock.lap();
+    let manifest = manifest(&set, testing::summary(&results), checked);
     sign(&core, &component, manifest.source)?;
     phases.sign = clock.lap();
     let loaded = PolicyPre::new(&Engine::new()?, &core, manifest)?;
@@ -323,6 +330,7 @@ fn print(report: &Report) {
         ("generate", phases.generate),
         ("component", phases.component),
         ("test", phases.test),
+        ("self-check", phases.self_check),
         ("sign", phases.sign),
         ("load", phases.load),
     ] {

@@ -13,7 +13,8 @@ use aecp_contract::{
     digest::Digest,
     layout::{self, Name},
     manifest::{
-        AttributeDeclaration, AuditLevel, Enforcement, Manifest, ModuleInfo, PolicyInfo, TestSummary,
+        AttributeDeclaration, AuditLevel, Enforcement, Manifest, ModuleInfo, PolicyInfo,
+        SelfCheckSummary, TestSummary,
     },
     release::{Artifact, CORE_MODULE, ChannelPointer, MANIFEST, Release, Statement},
     trust::{Role, RootPayload, TrustRoot},
@@ -111,6 +112,7 @@ pub(crate) fn manifest() -> Manifest {
             policy("silent", Enforcement::AuditOnly),
         ],
         tests: TestSummary::default(),
+        self_check: SelfCheckSummary::default(),
     }
 }
 
