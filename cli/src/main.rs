@@ -3,6 +3,7 @@
 
 mod commands;
 mod diagnostics;
+mod profile;
 mod terminal;
 
 use std::process::ExitCode;

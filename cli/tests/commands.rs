@@ -3,11 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::Path,
     process::{Command, Output},
 };
 
+use aecp_contract::{
+    digest::Digest,
+    dsse::Envelope,
+    release::{Artifact, ChannelPointer, STATEMENT_PAYLOAD_TYPE, Statement},
+    trust::{Role, TrustRoot},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -111,7 +118,7 @@ fn any_changed_byte_of_any_object_in_the_store_is_refused() {
     let release = ["verify", "--store", &store, "--channel", "prod", "--root", "keys/root.json"];
     let mut objects = Vec::new();
     files(&folder.join("store"), &mut objects);
-    assert_eq!(objects.len(), 8, "{objects:?}");
+    assert_eq!(objects.len(), 9, "{objects:?}");
     for object in objects {
         let good = fs::read(&object).unwrap();
         for at in [0, good.len() / 3, good.len() / 2, good.len() - 2] {
@@ -219,11 +226,67 @@ fn two_compilations_in_two_processes_give_the_same_bytes() {
     fs::copy(folder.join("set/residency.aecp"), elsewhere.path().join("copy/residency.aecp")).unwrap();
     assert!(aecp(folder, &["compile", "set", "--out", "build"]).status.success());
     assert!(aecp(elsewhere.path(), &["compile", "copy", "--out", "b"]).status.success());
-    for name in ["policy.wasm", "policy.core.wasm", "manifest.json"] {
+    for name in ["policy.wasm", "policy.core.wasm", "manifest.json", "sources.json"] {
         let one = fs::read(folder.join("build").join(name)).unwrap();
         let two = fs::read(elsewhere.path().join("b").join(name)).unwrap();
         assert!(one == two, "{name} differs");
     }
+}
+
+#[test]
+fn a_release_is_rebuilt_from_its_own_sources_and_a_forged_one_is_told() {
+    let folder = folder(RESIDENCY);
+    let folder = folder.path();
+    assert!(aecp(folder, &["keygen", "--out", "keys"]).status.success());
+    assert!(publish(folder).status.success());
+    let store = format!("file://{}/store", folder.display());
+    let rebuild =
+        ["verify", "--rebuild", "--store", &store, "--channel", "prod", "--root", "keys/root.json"];
+    let good = aecp(folder, &rebuild);
+    assert!(good.status.success(), "{good:?}");
+    for name in ["policy.wasm", "policy.core.wasm", "manifest.json", "policy.aarch64-linux.cwasm"] {
+        assert!(out(&good).contains(&format!("rebuilt   {name}")), "{good:?}");
+    }
+    // Somebody with the key signs a module that is not what the sources say.
+    let key = fs::read_to_string(folder.join("keys/private.pem")).unwrap();
+    let key = aecp_compiler::publish::read_signing_key(&key).unwrap();
+    let path = folder.join("store/releases/prod/1.json");
+    let envelope = Envelope::from_json(&fs::read(&path).unwrap()).unwrap();
+    let root = TrustRoot::pinned(&fs::read(folder.join("keys/root.json")).unwrap()).unwrap();
+    let payload = root.verify(Role::Judicial, STATEMENT_PAYLOAD_TYPE, &envelope).unwrap();
+    let signed: Statement = serde_json::from_slice(&payload).unwrap();
+    let mut artifacts: BTreeMap<String, Artifact> =
+        signed.artifacts().map(|(name, artifact)| (name.to_owned(), artifact)).collect();
+    let manifest = artifacts["manifest.json"];
+    let blob = folder.join("store/blobs/sha256").join(manifest.digest.to_string());
+    let mut forged = fs::read_to_string(blob).unwrap();
+    forged = forged.replacen("BLOCKING", "ADVISORY", 1);
+    let digest = Artifact::of(forged.as_bytes());
+    fs::write(folder.join("store/blobs/sha256").join(digest.digest.to_string()), &forged).unwrap();
+    artifacts.insert("manifest.json".to_owned(), digest);
+    let envelope = Statement::new(&artifacts, signed.release().clone()).sign(&[&key]).to_json();
+    fs::write(&path, &envelope).unwrap();
+    let pointer =
+        ChannelPointer { channel: "prod".parse().unwrap(), serial: 1, release: Digest::of(&envelope) };
+    fs::write(folder.join("store/channels/prod.json"), pointer.to_json()).unwrap();
+    let bad = aecp(folder, &rebuild);
+    assert_eq!(bad.status.code(), Some(1), "{bad:?}");
+    assert!(out(&bad).contains("differs   manifest.json"), "{bad:?}");
+    assert!(out(&bad).contains("rebuilt   policy.core.wasm"), "{bad:?}");
+}
+
+#[test]
+fn a_profile_has_every_phase_with_its_time() {
+    let folder = folder(RESIDENCY);
+    let folder = folder.path();
+    let args = ["compile", "set", "--out", "build", "--profile", "--format", "json"];
+    let profile: Value = serde_json::from_str(&out(&aecp(folder, &args))).unwrap();
+    let phases = profile["profile"]["phases"].as_array().unwrap();
+    let names: Vec<_> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
+    let all = ["parse", "check", "generate", "component", "test", "self_check", "native", "sign"];
+    assert_eq!(names, all);
+    assert!(phases.iter().all(|phase| phase["ms"].as_f64().unwrap() > 0.0), "{profile}");
+    assert_eq!(profile["artifacts"].as_array().unwrap().len(), 6);
 }
 
 #[test]

@@ -1,19 +1,20 @@
-//! From a checked set to its artifacts: generate, wrap, test, translate, describe.
+//! From a checked set to its artifacts: generate, wrap, test, self-check, translate, describe.
 
 use std::collections::BTreeMap;
 
 use aecp_contract::{
     ABI_VERSION,
-    manifest::{Manifest, TestSummary},
-    release::{COMPONENT, CORE_MODULE, MANIFEST},
+    manifest::{Manifest, SelfCheckSummary, TestSummary},
+    release::{COMPONENT, CORE_MODULE, MANIFEST, SOURCES},
 };
 
 use crate::{
     check,
     findings::{Finding, has_errors},
     generate::{self, TooManyConstants},
-    interpret::InterpretError,
+    interpret::{InterpretError, Loaded},
     native,
+    self_check::{Difference, SelfCheckError, self_check},
     set::PolicySet,
     source::Sources,
     testing,
@@ -21,6 +22,41 @@ use crate::{
 
 /// The compiler's name and version, as manifests and releases carry it.
 pub const COMPILER: &str = concat!("aecp ", env!("CARGO_PKG_VERSION"));
+
+/// The steps of a compilation, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Text to syntax trees.
+    Parse,
+    /// Names, types, fields, tests.
+    Check,
+    /// Optimising, and WebAssembly.
+    Generate,
+    /// The component around the module.
+    Component,
+    /// The set's own tests.
+    Test,
+    /// The module against the reference evaluator.
+    SelfCheck,
+    /// Machine code for all targets.
+    Native,
+}
+
+impl Phase {
+    /// The name that reports show.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::Check => "check",
+            Self::Generate => "generate",
+            Self::Component => "component",
+            Self::Test => "test",
+            Self::SelfCheck => "self_check",
+            Self::Native => "native",
+        }
+    }
+}
 
 /// A compiled set whose tests passed.
 #[derive(Debug, Clone)]
@@ -33,6 +69,8 @@ pub struct Compiled {
     pub native: BTreeMap<&'static str, Vec<u8>>,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// What it was compiled from ([`Sources::to_archive`]).
+    pub sources: Vec<u8>,
 }
 
 /// Why a checked set could not be compiled.
@@ -44,6 +82,9 @@ pub enum CompileError {
     /// A fault of the compiler: please report it.
     #[error("the code generator is at fault, please report this: {0}")]
     Generator(String),
+    /// The module decides otherwise than the reference evaluator; a fault of the compiler too.
+    #[error("the code generator is at fault, nothing was signed, please report this: {0}")]
+    SelfCheck(Box<Difference>),
     /// Some tests failed; each is a finding.
     #[error("{} of the set's tests failed", .0.len())]
     TestsFailed(Vec<Finding>),
@@ -52,6 +93,15 @@ pub enum CompileError {
 impl From<InterpretError> for CompileError {
     fn from(error: InterpretError) -> Self {
         Self::Generator(error.to_string())
+    }
+}
+
+impl From<SelfCheckError> for CompileError {
+    fn from(error: SelfCheckError) -> Self {
+        match error {
+            SelfCheckError::Difference(difference) => Self::SelfCheck(difference),
+            SelfCheckError::Module(error) => error.into(),
+        }
     }
 }
 
@@ -72,15 +122,25 @@ impl Compiled {
             (CORE_MODULE.to_owned(), self.core.clone()),
             (COMPONENT.to_owned(), self.component.clone()),
             (MANIFEST.to_owned(), self.manifest_json()),
+            (SOURCES.to_owned(), self.sources.clone()),
         ]);
         artifacts.extend(self.native.iter().map(|(name, code)| ((*name).to_owned(), code.clone())));
         artifacts
     }
 }
 
-/// What the manifest says of a set with these test results.
+/// What the compiler found out about a module, for its manifest.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Results {
+    /// Of the set's own tests.
+    pub tests: TestSummary,
+    /// Of the self-check.
+    pub self_check: SelfCheckSummary,
+}
+
+/// What the manifest says of a set with these results.
 #[must_use]
-pub fn manifest(set: &PolicySet, tests: TestSummary) -> Manifest {
+pub fn manifest(set: &PolicySet, results: Results) -> Manifest {
     Manifest {
         abi: ABI_VERSION,
         compiler: COMPILER.to_owned(),
@@ -88,51 +148,82 @@ pub fn manifest(set: &PolicySet, tests: TestSummary) -> Manifest {
         attributes: set.attributes.clone(),
         modules: set.modules.clone(),
         policies: set.policies.iter().map(|policy| policy.info.clone()).collect(),
-        tests,
+        tests: results.tests,
+        self_check: results.self_check,
     }
 }
 
-/// Generates, wraps and tests a checked set, and translates it to machine code.
+/// Generates, wraps, tests and self-checks a checked set of these sources, and translates it to machine code.
 ///
 /// # Errors
-/// [`CompileError`]; a set whose tests fail is never returned.
-pub fn compile(set: &PolicySet) -> Result<Compiled, CompileError> {
-    let core = generate::core_module(set)?;
+/// [`CompileError`]; a set whose tests fail, or whose module does not pass the self-check, is never returned.
+pub fn compile(
+    sources: &Sources,
+    set: &PolicySet,
+    started: &mut dyn FnMut(Phase),
+) -> Result<Compiled, CompileError> {
+    started(Phase::Generate);
+    from_core(set, generate::core_module(set)?, sources.to_archive(), started)
+}
+
+/// All that follows after a set's core module was generated.
+pub(crate) fn from_core(
+    set: &PolicySet,
+    core: Vec<u8>,
+    sources: Vec<u8>,
+    started: &mut dyn FnMut(Phase),
+) -> Result<Compiled, CompileError> {
+    started(Phase::Component);
     let component = generate::component(&core).map_err(CompileError::Generator)?;
-    let results = testing::run(set, &core)?;
+    started(Phase::Test);
+    let module = Loaded::new(set, &core)?;
+    let results = testing::run(set, &module)?;
     let failures = testing::findings(&results);
     if !failures.is_empty() {
         return Err(CompileError::TestsFailed(failures));
     }
+    started(Phase::SelfCheck);
+    let self_check = self_check(set, &module)?;
+    started(Phase::Native);
     let native = native::compile(&core).map_err(CompileError::Generator)?;
-    Ok(Compiled { manifest: manifest(set, testing::summary(&results)), core, component, native })
+    let manifest = manifest(set, Results { tests: testing::summary(&results), self_check });
+    Ok(Compiled { core, component, native, manifest, sources })
 }
 
 /// Everything that compiling sources gives.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The set, unless checking found an error.
+    pub set: Option<PolicySet>,
     /// The artifacts, unless a finding is an error.
     pub compiled: Option<Compiled>,
     /// Everything there is to say, failed tests included.
     pub findings: Vec<Finding>,
 }
 
-/// Checks, compiles and tests sources.
+/// Checks, compiles and tests sources, telling `started` of each phase as it begins.
 ///
 /// # Errors
 /// [`CompileError`], but for failed tests, which are findings.
-pub fn compile_sources(sources: &Sources) -> Result<Outcome, CompileError> {
-    let mut checked = check::check(sources);
+pub fn compile_sources(
+    sources: &Sources,
+    started: &mut dyn FnMut(Phase),
+) -> Result<Outcome, CompileError> {
+    started(Phase::Parse);
+    let (files, findings) = check::parse_files(sources);
+    started(Phase::Check);
+    let mut checked = check::check_files(sources, &files, findings);
     debug_assert_eq!(checked.set.is_none(), has_errors(&checked.findings));
-    let Some(set) = checked.set else {
-        return Ok(Outcome { compiled: None, findings: checked.findings });
+    let Some(set) = &checked.set else {
+        return Ok(Outcome { set: None, compiled: None, findings: checked.findings });
     };
-    match compile(&set) {
-        Ok(compiled) => Ok(Outcome { compiled: Some(compiled), findings: checked.findings }),
+    let compiled = match compile(sources, set, started) {
+        Ok(compiled) => Some(compiled),
         Err(CompileError::TestsFailed(failures)) => {
             checked.findings.extend(failures);
-            Ok(Outcome { compiled: None, findings: checked.findings })
+            None
         }
-        Err(error) => Err(error),
-    }
+        Err(error) => return Err(error),
+    };
+    Ok(Outcome { set: checked.set, compiled, findings: checked.findings })
 }

@@ -1,9 +1,12 @@
 //! Runs a generated module, for tests and self-checks. An interpreter (wasmi) and not the enforcers' own
 //! runtime: the compiler does not depend on them, and two engines agreeing is worth more than one.
 
+use std::sync::Arc;
+
 use aecp_contract::{
     request::{AttributeTable, RequestError},
     slots::{ARENA_BASE, DECIDE_EXPORT, SlotBuffer},
+    value::{Attribute, Type, Value},
     verdict::Verdict,
 };
 use wasmi::{Config, Engine, Linker, Memory, Module, Store, TypedFunc};
@@ -13,12 +16,19 @@ use crate::set::PolicySet;
 /// Fuel for one decision: far above what any set within the compiler's limits takes.
 const FUEL: u64 = 50_000_000_000;
 
+/// A generated module, loaded once for any number of interpreters.
+pub struct Loaded {
+    engine: Engine,
+    module: Module,
+    table: Arc<AttributeTable>,
+}
+
 /// A generated module, ready to decide.
 pub struct Interpreter {
     store: Store<()>,
     memory: Memory,
     decide: TypedFunc<(u32, u32), u32>,
-    table: AttributeTable,
+    table: Arc<AttributeTable>,
     slots: SlotBuffer,
     policies: usize,
     modules: usize,
@@ -41,7 +51,7 @@ impl From<wasmi::Error> for InterpretError {
     }
 }
 
-impl Interpreter {
+impl Loaded {
     /// Loads the core module of `set`.
     ///
     /// # Errors
@@ -51,21 +61,39 @@ impl Interpreter {
         config.consume_fuel(true);
         let engine = Engine::new(&config);
         let module = Module::new(&engine, core)?;
-        let mut store = Store::new(&engine, ());
-        let instance = Linker::new(&engine).instantiate_and_start(&mut store, &module)?;
+        Ok(Self { engine, module, table: Arc::new(AttributeTable::new(&set.attributes)) })
+    }
+
+    /// A fresh instance, which has decided nothing yet.
+    ///
+    /// # Errors
+    /// [`InterpretError::Module`].
+    pub fn interpreter(&self, set: &PolicySet) -> Result<Interpreter, InterpretError> {
+        let mut store = Store::new(&self.engine, ());
+        let instance = Linker::new(&self.engine).instantiate_and_start(&mut store, &self.module)?;
         let memory = instance
             .get_memory(&store, "memory")
             .ok_or_else(|| InterpretError::Module("it exports no memory".to_owned()))?;
         let decide = instance.get_typed_func(&store, DECIDE_EXPORT)?;
-        Ok(Self {
+        Ok(Interpreter {
             store,
             memory,
             decide,
-            table: AttributeTable::new(&set.attributes),
+            table: Arc::clone(&self.table),
             slots: SlotBuffer::new(set.attributes.len()),
             policies: set.policies.len(),
             modules: set.modules.len(),
         })
+    }
+}
+
+impl Interpreter {
+    /// Loads the core module of `set`.
+    ///
+    /// # Errors
+    /// [`InterpretError::Module`].
+    pub fn new(set: &PolicySet, core: &[u8]) -> Result<Self, InterpretError> {
+        Loaded::new(set, core)?.interpreter(set)
     }
 
     /// The module's verdict on a request in JSON.
@@ -74,6 +102,32 @@ impl Interpreter {
     /// [`InterpretError`].
     pub fn decide(&mut self, request: &str) -> Result<Verdict, InterpretError> {
         self.table.read_json(request.as_bytes(), &mut self.slots)?;
+        self.run()
+    }
+
+    /// The module's verdict on these attributes, by their slots and types; all others are missing.
+    ///
+    /// # Errors
+    /// [`InterpretError`].
+    pub(crate) fn decide_attributes<'a>(
+        &mut self,
+        attributes: impl Iterator<Item = (usize, &'a Type, &'a Attribute)>,
+    ) -> Result<Verdict, InterpretError> {
+        self.slots.reset();
+        for (slot, ty, attribute) in attributes {
+            match (ty, attribute) {
+                (Type::List(element), Attribute::Present(Value::List(values))) if values.is_empty() => {
+                    self.slots.set_empty_list(slot, element);
+                }
+                _ => {
+                    self.slots.set(slot, attribute).map_err(RequestError::from)?;
+                }
+            }
+        }
+        self.run()
+    }
+
+    fn run(&mut self) -> Result<Verdict, InterpretError> {
         let failed = |error: &dyn std::fmt::Display| InterpretError::Module(error.to_string());
         self.memory
             .write(&mut self.store, ARENA_BASE as usize, self.slots.bytes())

@@ -13,6 +13,7 @@ pub mod language;
 pub mod native;
 pub mod publish;
 pub mod reference;
+pub mod self_check;
 pub mod set;
 pub mod source;
 pub mod testing;

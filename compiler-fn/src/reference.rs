@@ -1,7 +1,8 @@
 //! The reference evaluator: the meaning of a decision in the plainest code, straight over the syntax tree.
 //!
 //! It is the oracle for everything that is made to be fast, so it shares with the generated code nothing but
-//! the checked set: it reads requests from a tree of JSON values and walks conditions by recursion.
+//! the checked set: it reads requests from a tree of JSON values and walks conditions by recursion. The self-check
+//! asks it about values that it has at hand ([`Attributes`]).
 
 use std::cmp::Ordering;
 
@@ -29,7 +30,8 @@ pub enum Truth {
 }
 
 impl Truth {
-    fn not(self) -> Self {
+    /// Kleene's NOT.
+    pub(crate) fn not(self) -> Self {
         match self {
             Self::False => Self::True,
             Self::Unknown => Self::Unknown,
@@ -37,7 +39,8 @@ impl Truth {
         }
     }
 
-    fn and(self, other: Self) -> Self {
+    /// Kleene's AND.
+    pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::False, _) | (_, Self::False) => Self::False,
             (Self::True, Self::True) => Self::True,
@@ -45,7 +48,8 @@ impl Truth {
         }
     }
 
-    fn or(self, other: Self) -> Self {
+    /// Kleene's OR.
+    pub(crate) fn or(self, other: Self) -> Self {
         self.not().and(other.not()).not()
     }
 }
@@ -56,9 +60,15 @@ impl From<bool> for Truth {
     }
 }
 
-/// What the set says of a request, a JSON object.
+/// A request: what it has for each attribute. A JSON object is one.
+pub trait Attributes {
+    /// What it has for the attribute at `path`, which is of type `ty`.
+    fn attribute(&self, path: &str, ty: &Type) -> Attribute;
+}
+
+/// What the set says of a request.
 #[must_use]
-pub fn decide(set: &PolicySet, request: &Json) -> Verdict {
+pub fn decide(set: &PolicySet, request: &impl Attributes) -> Verdict {
     let mut verdict = Verdict {
         decision: Decision::Allow,
         audit: AuditLevel::None,
@@ -101,28 +111,38 @@ pub fn decide(set: &PolicySet, request: &Json) -> Verdict {
 
 /// The truth of a condition for a request.
 #[must_use]
-pub fn evaluate(set: &PolicySet, condition: &Condition, request: &Json) -> Truth {
-    match &condition.node {
-        ConditionKind::And(operands) => {
-            operands.iter().map(|operand| evaluate(set, operand, request)).fold(Truth::True, Truth::and)
-        }
-        ConditionKind::Or(operands) => {
-            operands.iter().map(|operand| evaluate(set, operand, request)).fold(Truth::False, Truth::or)
-        }
-        ConditionKind::Not(operand) => evaluate(set, operand, request).not(),
-        ConditionKind::Atom(atom) => match (Request { set, json: request }).atom(atom) {
-            Some(holds) => holds.into(),
-            None => Truth::Unknown,
-        },
+pub fn evaluate(set: &PolicySet, condition: &Condition, request: &impl Attributes) -> Truth {
+    fold(condition, &mut |atom| evaluate_atom(set, atom, request))
+}
+
+/// The truth of an atom for a request.
+pub(crate) fn evaluate_atom(set: &PolicySet, atom: &Atom, request: &impl Attributes) -> Truth {
+    match (Request { set, attributes: request }).atom(atom) {
+        Some(holds) => holds.into(),
+        None => Truth::Unknown,
     }
 }
 
-struct Request<'a> {
-    set: &'a PolicySet,
-    json: &'a Json,
+/// The truth of a condition whose atoms are as true as `atom` says; it is asked for each once, in their order.
+pub(crate) fn fold(condition: &Condition, atom: &mut dyn FnMut(&Atom) -> Truth) -> Truth {
+    match &condition.node {
+        ConditionKind::And(operands) => {
+            operands.iter().map(|operand| fold(operand, atom)).fold(Truth::True, Truth::and)
+        }
+        ConditionKind::Or(operands) => {
+            operands.iter().map(|operand| fold(operand, atom)).fold(Truth::False, Truth::or)
+        }
+        ConditionKind::Not(operand) => fold(operand, atom).not(),
+        ConditionKind::Atom(node) => atom(node),
+    }
 }
 
-impl Request<'_> {
+struct Request<'a, A> {
+    set: &'a PolicySet,
+    attributes: &'a A,
+}
+
+impl<A: Attributes> Request<'_, A> {
     /// Whether the atom holds; `None` if an attribute that it looks at is missing or unusable.
     fn atom(&self, atom: &Atom) -> Option<bool> {
         Some(match atom {
@@ -210,11 +230,17 @@ impl Request<'_> {
     }
 
     fn attribute(&self, path: &Path) -> Attribute {
+        self.attributes.attribute(&path.node, self.ty(path))
+    }
+}
+
+impl Attributes for Json {
+    fn attribute(&self, path: &str, ty: &Type) -> Attribute {
         let mut found = Vec::new();
-        occurrences(self.json, &path.node, &mut found);
+        occurrences(self, path, &mut found);
         match found.as_slice() {
             [] => Attribute::Missing,
-            [Some(value)] => match typed(value, self.ty(path)) {
+            [Some(value)] => match typed(value, ty) {
                 Some(value) => Attribute::Present(value),
                 None => Attribute::Invalid,
             },
@@ -254,6 +280,17 @@ fn typed(json: &Json, ty: &Type) -> Option<Value> {
         }
         _ => return None,
     })
+}
+
+/// Whether a value that has the form of `ty` is one of its values: that of an ENUM must be a member.
+pub(crate) fn is_usable(value: &Value, ty: &Type) -> bool {
+    match (ty, value) {
+        (Type::Enum(members), Value::Text(text)) => members.contains(text),
+        (Type::List(element), Value::List(values)) => {
+            values.iter().all(|value| is_usable(value, element))
+        }
+        _ => true,
+    }
 }
 
 /// `*` is any text, `?` any one character, `\` takes the next character as it is.

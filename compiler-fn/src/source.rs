@@ -1,8 +1,9 @@
 //! Source files: where they come from, their order, their digest, and places in them.
 
-use std::{fmt::Write as _, fs, io, path::Path};
+use std::{borrow::Cow, fmt::Write as _, fs, io, path::Path};
 
 use aecp_contract::digest::Digest;
+use serde::{Deserialize, Serialize};
 
 /// The ending of source files.
 pub const EXTENSION: &str = "aecp";
@@ -14,7 +15,8 @@ pub const MAX_FILE_BYTES: u64 = 16 << 20;
 pub const MAX_FILES: usize = 10_000;
 
 /// One source file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Source {
     /// The path relative to the set's folder, with `/` between its parts.
     pub path: String,
@@ -25,6 +27,13 @@ pub struct Source {
 /// The source files of one policy set, in byte order of their paths.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sources(Vec<Source>);
+
+/// The form of an archive.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Archive<'a> {
+    files: Cow<'a, [Source]>,
+}
 
 /// Where something stands in the sources: bytes `start..end` of file number `file`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -76,6 +85,9 @@ pub enum SourceError {
     /// A file or the folder is beyond its limit.
     #[error("{0}")]
     TooLarge(String),
+    /// An archive is none, or holds what no folder could.
+    #[error("the archive of sources cannot be read: {0}")]
+    Archive(String),
     /// There is nothing to compile.
     #[error("`{0}` holds no `.aecp` file; a policy set is a folder of `.aecp` files")]
     Empty(String),
@@ -123,6 +135,38 @@ impl Sources {
             let _ = writeln!(lines, "{}  {}", Digest::of(file.text.as_bytes()), file.path);
         }
         Digest::of(lines.as_bytes())
+    }
+
+    /// The files as one JSON document, which a release carries beside what was compiled from it.
+    #[must_use]
+    pub fn to_archive(&self) -> Vec<u8> {
+        #[expect(clippy::expect_used, reason = "text always serialises")]
+        serde_json::to_vec(&Archive { files: Cow::Borrowed(&self.0) }).expect("sources are plain data")
+    }
+
+    /// The files out of such a document. Their paths stay below the folder that somebody may write them to.
+    ///
+    /// # Errors
+    /// [`SourceError::Archive`] and [`SourceError::TooLarge`].
+    pub fn from_archive(json: &[u8]) -> Result<Self, SourceError> {
+        let archive: Archive<'_> =
+            serde_json::from_slice(json).map_err(|error| SourceError::Archive(error.to_string()))?;
+        let files = archive.files.into_owned();
+        if files.len() > MAX_FILES || files.iter().any(|file| file.text.len() as u64 > MAX_FILE_BYTES) {
+            let detail =
+                format!("more than {MAX_FILES} files, or one larger than {MAX_FILE_BYTES} bytes");
+            return Err(SourceError::TooLarge(detail));
+        }
+        let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+        if let Some(file) = files.iter().find(|file| !file.path.split('/').all(plain)) {
+            return Err(SourceError::Archive(format!("`{:.80}` is no path below a folder", file.path)));
+        }
+        if !files.is_sorted_by(|a, b| a.path < b.path) {
+            return Err(SourceError::Archive(
+                "its files are not in order, or one stands twice".to_owned(),
+            ));
+        }
+        Ok(Self(files))
     }
 
     /// The text at `span`; empty if there is none.
@@ -206,6 +250,23 @@ mod tests {
             Digest::of(b"Z")
         );
         assert_eq!(sources.digest(), Digest::of(lines.as_bytes()));
+    }
+
+    #[test]
+    fn an_archive_gives_the_same_sources_back_and_holds_nothing_else() {
+        let source =
+            |path: &str| Source { path: path.to_owned(), text: format!("text of \"{path}\"\n") };
+        let sources = Sources::new(vec![source("b/c.aecp"), source("a b.aecp")]);
+        let archive = sources.to_archive();
+        let again = Sources::from_archive(&archive).unwrap();
+        assert_eq!((again.digest(), &again), (sources.digest(), &sources));
+        for path in ["", "../a.aecp", "/a.aecp", "a//b.aecp", "a/../b.aecp", "a/./b.aecp", "a\0.aecp"] {
+            let archive = Sources::new(vec![source(path)]).to_archive();
+            assert!(matches!(Sources::from_archive(&archive), Err(SourceError::Archive(_))), "{path}");
+        }
+        let twice = Sources::new(vec![source("a.aecp"), source("a.aecp")]).to_archive();
+        assert!(Sources::from_archive(&twice).is_err());
+        assert!(Sources::from_archive(&archive[..archive.len() - 1]).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use aecp_contract::{
 
 use crate::{
     findings::{Finding, Kind, code},
-    interpret::{InterpretError, Interpreter},
+    interpret::{InterpretError, Loaded},
     language::ast::{Expect, Name},
     set::{PolicySet, Test},
 };
@@ -21,12 +21,12 @@ pub struct TestResult<'a> {
     pub failure: Option<String>,
 }
 
-/// Runs every test of `set` against `core`, in the order of the sources.
+/// Runs every test of `set` against its module, in the order of the sources.
 ///
 /// # Errors
-/// [`InterpretError::Module`] if the module cannot be loaded.
-pub fn run<'a>(set: &'a PolicySet, core: &[u8]) -> Result<Vec<TestResult<'a>>, InterpretError> {
-    let mut interpreter = Interpreter::new(set, core)?;
+/// [`InterpretError::Module`] if the module cannot be instantiated.
+pub fn run<'a>(set: &'a PolicySet, module: &Loaded) -> Result<Vec<TestResult<'a>>, InterpretError> {
+    let mut interpreter = module.interpreter(set)?;
     let run_one = |test: &'a Test| {
         let failure = match interpreter.decide(&test.request) {
             Ok(verdict) => judge(set, &test.expect, &verdict).err(),
@@ -81,7 +81,7 @@ fn judge(set: &PolicySet, expect: &Expect, verdict: &Verdict) -> Result<(), Stri
 }
 
 /// A verdict in one line: `the decision is DENY: a (violated), b (undecided: …)`.
-fn describe(set: &PolicySet, verdict: &Verdict) -> String {
+pub(crate) fn describe(set: &PolicySet, verdict: &Verdict) -> String {
     let policy = |index: &u32| &set.policies[*index as usize].info;
     let mut reasons = Vec::new();
     for (indexes, how) in [(&verdict.violated, "violated"), (&verdict.indeterminate, "indeterminate")] {

@@ -22,6 +22,8 @@ pub struct Manifest {
     pub policies: Vec<PolicyInfo>,
     /// What the set's own tests said of this module.
     pub tests: TestSummary,
+    /// How the compiler compared this module with its reference evaluator.
+    pub self_check: SelfCheckSummary,
 }
 
 /// One row of the attribute table: its index is the slot's.
@@ -145,4 +147,18 @@ pub struct TestSummary {
     pub passed: u32,
     /// Tests that failed; never above zero in a signed release.
     pub failed: u32,
+}
+
+/// The compiler's self-check: the module decided boundary requests as the reference evaluator does. A module that
+/// does not is never signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelfCheckSummary {
+    /// Requests that were decided, those of the set's TESTs included.
+    pub requests: u32,
+    /// Atoms of the policies' conditions that were taken through their boundary values.
+    pub atoms: u32,
+    /// Those of them that changed their policy's outcome by being TRUE or FALSE, all else being equal. The others
+    /// decide nothing, or under attributes that the check did not find.
+    pub decisive: u32,
 }

@@ -34,6 +34,9 @@ pub const COMPONENT: &str = "policy.wasm";
 /// The set's metadata ([`crate::manifest::Manifest`]).
 pub const MANIFEST: &str = "manifest.json";
 
+/// What the set was compiled from, to compile it again: `{"files": [{"path": …, "text": …}, …]}`.
+pub const SOURCES: &str = "sources.json";
+
 /// The most bytes that one artifact may have.
 pub const MAX_ARTIFACT_BYTES: u64 = 64 << 20;
 

@@ -77,7 +77,7 @@ print("decided", 150)
 #[test]
 fn the_component_decides_in_a_host_that_is_not_ours() {
     let sources = Sources::new(vec![Source { path: "set.aecp".to_owned(), text: SET.to_owned() }]);
-    let outcome = compile_sources(&sources).unwrap();
+    let outcome = compile_sources(&sources, &mut |_| ()).unwrap();
     let compiled = outcome.compiled.unwrap_or_else(|| panic!("{:?}", outcome.findings));
     let paths: Vec<_> = compiled.manifest.attributes.iter().map(|a| a.path.as_str()).collect();
     assert_eq!(

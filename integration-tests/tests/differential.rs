@@ -5,7 +5,7 @@
 
 use aecp_compiler::{
     check::check,
-    compile::manifest,
+    compile::{Results, manifest},
     generate,
     interpret::Interpreter,
     reference,
@@ -17,6 +17,7 @@ use aecp_integration_tests::{
     generated::{self, Random},
     release,
 };
+use serde_json::Value;
 
 fn sources(files: &[(String, String)]) -> Sources {
     let source = |(path, text): &(String, String)| Source { path: path.clone(), text: text.clone() };
@@ -40,12 +41,12 @@ fn reference_interpreter_and_enforcer_agree_on_random_sets_and_requests() {
         let set = checked(&sources(&generated::set(&mut random, 24)), seed);
         let core = generate::core_module(&set).unwrap();
         let mut interpreter = Interpreter::new(&set, &core).unwrap();
-        let enforcer = release::load(&engine, &core, &manifest(&set, Default::default()));
+        let enforcer = release::load(&engine, &core, &manifest(&set, Results::default()));
         assert_eq!(*enforcer.execution(), Execution::Native);
         let mut instance = enforcer.instantiate().unwrap();
         for number in 0..60 {
             let request = generated::request(&mut random);
-            let json = serde_json::from_str(&request).unwrap();
+            let json: Value = serde_json::from_str(&request).unwrap();
             let expected = reference::decide(&set, &json);
             let place = || format!("seed {seed}, request {number}: {request}");
             assert_eq!(interpreter.decide(&request).unwrap(), expected, "{}", place());
@@ -69,7 +70,7 @@ fn a_set_of_thousands_of_policies_is_cut_into_functions_and_decides_the_same() {
     let mut interpreter = Interpreter::new(&set, &core).unwrap();
     for _ in 0..5 {
         let request = generated::request(&mut random);
-        let expected = reference::decide(&set, &serde_json::from_str(&request).unwrap());
+        let expected = reference::decide(&set, &serde_json::from_str::<Value>(&request).unwrap());
         assert_eq!(interpreter.decide(&request).unwrap(), expected);
     }
 }
@@ -106,7 +107,7 @@ fn extreme_policies_compile_and_decide_the_same() {
     let core = generate::core_module(&set).unwrap();
     let mut interpreter = Interpreter::new(&set, &core).unwrap();
     let engine = Engine::new().unwrap();
-    let enforcer = release::load(&engine, &core, &manifest(&set, Default::default()));
+    let enforcer = release::load(&engine, &core, &manifest(&set, Results::default()));
     let mut instance = enforcer.instantiate().unwrap();
     let long = "x".repeat(64 << 10);
     for request in [
@@ -115,7 +116,7 @@ fn extreme_policies_compile_and_decide_the_same() {
         r#"{"a.int":69993,"b.int":5000,"a.text":"entry 10000"}"#.to_owned(),
         format!(r#"{{"a.int":69994,"a.text":"{long}"}}"#),
     ] {
-        let expected = reference::decide(&set, &serde_json::from_str(&request).unwrap());
+        let expected = reference::decide(&set, &serde_json::from_str::<Value>(&request).unwrap());
         assert_eq!(interpreter.decide(&request).unwrap(), expected, "{:.100}", request);
         assert_eq!(instance.decide_json(request.as_bytes()).unwrap(), expected, "{:.100}", request);
     }

@@ -66,7 +66,7 @@ fn the_language_guides_examples_compile_and_their_test_passes() {
         .collect();
     assert_eq!(examples.len(), 3);
     let source = Source { path: "guide.aecp".to_owned(), text: examples.join("\n") };
-    let outcome = compile_sources(&Sources::new(vec![source])).unwrap();
+    let outcome = compile_sources(&Sources::new(vec![source]), &mut |_| ()).unwrap();
     let compiled = outcome.compiled.unwrap_or_else(|| panic!("{:?}", outcome.findings));
     assert_eq!((compiled.manifest.policies.len(), compiled.manifest.tests.passed), (1, 1));
 }

@@ -30,7 +30,7 @@ fn set(policy: &str) -> Compiled {
         "POLICY {policy} {{\n  SCOPE: requests\n  CONSTRAINT: sent.to == \"{policy}\"\n  ENFORCEMENT: BLOCKING\n}}\n"
     );
     let sources = Sources::new(vec![Source { path: "set.aecp".to_owned(), text }]);
-    compile_sources(&sources).unwrap().compiled.unwrap()
+    compile_sources(&sources, &mut |_| ()).unwrap().compiled.unwrap()
 }
 
 struct Publisher {

@@ -1,27 +1,28 @@
 //! `aecp bench`: how long this set takes on this machine, compiled as an enforcer runs it.
 
+mod report;
+
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use aecp_compiler::{
-    check::{check_files, parse_files},
-    compile::{Compiled, manifest},
-    findings::has_errors,
-    generate, native, testing,
-};
+use aecp_compiler::check::check;
 use aecp_contract::slots::SlotBuffer;
 use aecp_enforcer::{Engine, PolicyInstance, PolicyPre};
 use anyhow::{Context as _, bail};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     Format, SetArgument,
     decide::{next_line, open},
     local::LocalRelease,
 };
-use crate::{Outcome, diagnostics, terminal::progress};
+use crate::{
+    Outcome,
+    profile::{Profile, peak_kb},
+    terminal::progress,
+};
 
 /// Requests that are prepared and measured together.
 const BATCH: usize = 4096;
@@ -33,7 +34,8 @@ const MIN_DECISIONS: usize = 200_000;
 ///
 /// prepared_ns is a decision on filled attribute slots, json_ns one from the request's JSON text; means are
 /// over whole batches, percentiles over single decisions, each with one reading of the clock in it. Without
-/// --requests, the requests of the set's own tests are taken.
+/// --requests, the requests of the set's own tests are taken. The text ends with the rows of the paper's Table 5
+/// that one machine can show, beside the paper's figures.
 ///
 /// Example: aecp bench policies/gdpr_residency --requests requests.jsonl --format json
 #[derive(Debug, clap::Args)]
@@ -55,34 +57,36 @@ struct Report {
     requests: usize,
     prepared_ns: Times,
     json_ns: Times,
-    compile_ms: Phases,
+    /// Milliseconds of each phase from source to a loaded module, and `total`.
+    compile_ms: Milliseconds,
+    /// Bytes of the core module.
+    module_bytes: usize,
     peak_rss_kb: u64,
 }
+
+/// Phases by name, in order.
+#[derive(Debug)]
+struct Milliseconds(Vec<(&'static str, f64)>);
 
 #[derive(Debug, Serialize)]
 struct Times {
     mean: f64,
     p50: u64,
     p99: u64,
-}
-
-/// Milliseconds of each phase from source to a loaded module.
-#[derive(Debug, Default, Serialize)]
-struct Phases {
-    parse: f64,
-    check: f64,
-    generate: f64,
-    component: f64,
-    test: f64,
-    native: f64,
-    sign: f64,
-    load: f64,
-    total: f64,
+    p999: u64,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let mut phases = Phases::default();
-    let Some((set, own_requests)) = compile(arguments, &mut phases)? else { return Ok(Outcome::Bad) };
+    let sources = arguments.set.sources()?;
+    let mut profile = Profile::start();
+    let Some(compiled) = super::compile(&sources, &mut profile)? else { return Ok(Outcome::Bad) };
+    profile.begin("sign");
+    let release = LocalRelease::sign(&compiled)?;
+    profile.end();
+    let engine = Engine::new()?;
+    profile.begin("load");
+    let set = release.load(&engine)?;
+    profile.end();
     let mut instance = set.instantiate()?;
     let mut bench = Bench::default();
     match &arguments.requests {
@@ -104,7 +108,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             // Fewer requests than a batch are measured over and over, more than one in one go.
             bench.repeat(&set, &mut instance, &batch)?;
         }
-        None => bench.repeat(&set, &mut instance, &own_requests)?,
+        None => {
+            let tests = check(&sources).set.map(|set| set.tests).unwrap_or_default();
+            let own: Vec<_> = tests.into_iter().map(|test| test.request.into_bytes()).collect();
+            bench.repeat(&set, &mut instance, &own)?;
+        }
     }
     if bench.requests == 0 {
         bail!("there are no requests to measure: give --requests, or write TESTs");
@@ -114,75 +122,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         requests: bench.requests,
         prepared_ns: bench.prepared.times(),
         json_ns: bench.json.times(),
-        compile_ms: phases,
-        peak_rss_kb: peak_rss_kb().unwrap_or(0),
+        compile_ms: Milliseconds::of(&profile),
+        module_bytes: compiled.core.len(),
+        peak_rss_kb: profile.peak_kb().max(peak_kb()).unwrap_or(0),
     };
     match arguments.format {
         Format::Json => println!("{}", serde_json::to_string(&report)?),
-        Format::Text => print(&report),
+        Format::Text => report::print(&report),
     }
     Ok(Outcome::Good)
-}
-
-type Requests = Vec<Vec<u8>>;
-
-/// Compiles the set phase by phase, as `aecp publish` does, and loads it as an enforcer does.
-fn compile(arguments: &Arguments, phases: &mut Phases) -> anyhow::Result<Option<(PolicyPre, Requests)>> {
-    let sources = arguments.set.sources()?;
-    let mut clock = Clock::start();
-    let (files, findings) = parse_files(&sources);
-    phases.parse = clock.lap();
-    let checked = check_files(&sources, &files, findings);
-    phases.check = clock.lap();
-    let Some(set) = checked.set else {
-        diagnostics::print(&checked.findings, &sources);
-        return Ok(None);
-    };
-    let core = generate::core_module(&set)?;
-    phases.generate = clock.lap();
-    let component = generate::component(&core).map_err(anyhow::Error::msg)?;
-    phases.component = clock.lap();
-    let results = testing::run(&set, &core)?;
-    let failures = testing::findings(&results);
-    if has_errors(&failures) {
-        diagnostics::print(&failures, &sources);
-        return Ok(None);
-    }
-    phases.test = clock.lap();
-    let manifest = manifest(&set, testing::summary(&results));
-    let native = native::compile(&core).map_err(anyhow::Error::msg)?;
-    phases.native = clock.lap();
-    let release = LocalRelease::sign(&Compiled { core, component, native, manifest })?;
-    phases.sign = clock.lap();
-    let engine = Engine::new()?;
-    clock.lap();
-    let loaded = release.load(&engine)?;
-    phases.load = clock.lap();
-    phases.total = clock.total();
-    let requests = set.tests.iter().map(|test| test.request.clone().into_bytes()).collect();
-    Ok(Some((loaded, requests)))
-}
-
-struct Clock {
-    start: Instant,
-    last: Instant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        let now = Instant::now();
-        Self { start: now, last: now }
-    }
-
-    fn lap(&mut self) -> f64 {
-        let now = Instant::now();
-        let elapsed = now - std::mem::replace(&mut self.last, now);
-        elapsed.as_secs_f64() * 1000.0
-    }
-
-    fn total(&self) -> f64 {
-        (self.last - self.start).as_secs_f64() * 1000.0
-    }
 }
 
 #[derive(Default)]
@@ -269,47 +217,37 @@ impl Samples {
 
     fn times(&self) -> Times {
         let count: u64 = self.histogram.iter().sum();
-        let percentile = |percent: u64| {
+        let percentile = |thousandths: u64| {
             let mut seen = 0;
             let reached = self.histogram.iter().position(|n| {
                 seen += n;
-                seen * 100 >= count * percent
+                seen * 1000 >= count * thousandths
             });
             reached.unwrap_or(0) as u64
         };
         let mean = self.total.as_nanos() as f64 / self.decisions.max(1) as f64;
-        Times { mean: (mean * 10.0).round() / 10.0, p50: percentile(50), p99: percentile(99) }
+        Times {
+            mean: (mean * 10.0).round() / 10.0,
+            p50: percentile(500),
+            p99: percentile(990),
+            p999: percentile(999),
+        }
     }
 }
 
-/// The most memory that this process had resident, from the kernel; `None` where it does not say.
-fn peak_rss_kb() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
+impl Milliseconds {
+    fn of(profile: &Profile) -> Self {
+        let phases = profile.costs().iter().map(|cost| (cost.phase, cost.ms));
+        Self(phases.chain([("total", profile.total_ms())]).collect())
+    }
+
+    fn get(&self, phase: &str) -> f64 {
+        self.0.iter().find(|(name, _)| *name == phase).map_or(0.0, |(_, ms)| *ms)
+    }
 }
 
-fn print(report: &Report) {
-    println!("{} rules, {} requests", report.rules, report.requests);
-    for (what, times) in [("prepared", &report.prepared_ns), ("from JSON", &report.json_ns)] {
-        println!(
-            "  {what:<10} mean {:>8.1} ns   p50 {:>7} ns   p99 {:>7} ns",
-            times.mean, times.p50, times.p99
-        );
+impl Serialize for Milliseconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
     }
-    let phases = &report.compile_ms;
-    println!("  compiled in {:.1} ms:", phases.total);
-    for (phase, ms) in [
-        ("parse", phases.parse),
-        ("check", phases.check),
-        ("generate", phases.generate),
-        ("component", phases.component),
-        ("test", phases.test),
-        ("native", phases.native),
-        ("sign", phases.sign),
-        ("load", phases.load),
-    ] {
-        println!("    {phase:<10} {ms:>8.1} ms");
-    }
-    println!("  peak memory {} kB", report.peak_rss_kb);
 }

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::{SetArgument, local::LocalRelease, read};
-use crate::{Outcome, terminal::progress};
+use crate::{Outcome, profile::Profile, terminal::progress};
 
 /// The most bytes that one request may have.
 const MAX_REQUEST_BYTES: usize = 1 << 20;
@@ -76,7 +76,7 @@ fn policy_set(arguments: &Arguments) -> anyhow::Result<Option<Arc<PolicyPre>>> {
     let engine = Engine::new()?;
     if let Some(set) = &arguments.set {
         let sources = SetArgument { set: set.clone() }.sources()?;
-        let Some(compiled) = super::compile(&sources)? else { return Ok(None) };
+        let Some(compiled) = super::compile(&sources, &mut Profile::start())? else { return Ok(None) };
         return Ok(Some(Arc::new(LocalRelease::sign(&compiled)?.load(&engine)?)));
     }
     let ReleaseArguments { store: Some(store), channel: Some(channel), root: Some(root) } =

@@ -8,8 +8,7 @@ use std::{
 };
 
 use aecp_compiler::{
-    check::check,
-    compile::{CompileError, Compiled, compile},
+    compile::{self, Compiled, compile_sources},
     language::ast::Expect,
     publish::Store,
     set::PolicySet,
@@ -192,19 +191,9 @@ impl Workshop {
             return Ok(None);
         }
         let started = Instant::now();
-        let checked = check(&sources);
-        let mut findings = checked.findings;
-        let compiled = match checked.set.as_ref().map(compile) {
-            None => None,
-            Some(Ok(compiled)) => Some(compiled),
-            Some(Err(CompileError::TestsFailed(failures))) => {
-                findings.extend(failures);
-                None
-            }
-            Some(Err(error)) => return Err(error.into()),
-        };
+        let compile::Outcome { set, compiled, findings } = compile_sources(&sources, &mut |_| ())?;
         diagnostics::print(&findings, &sources);
-        let (Some(set), Some(compiled)) = (checked.set, compiled) else {
+        let (Some(set), Some(compiled)) = (set, compiled) else {
             anstream::println!("{BAD}not published{PLAIN}; the last good release goes on serving\n");
             return Ok(None);
         };

@@ -22,7 +22,7 @@ use aecp_contract::value::Timestamp;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use crate::diagnostics;
+use crate::{diagnostics, profile::Profile};
 
 /// The policy set that a command works on.
 #[derive(Debug, Args)]
@@ -48,8 +48,9 @@ pub(crate) enum Format {
 }
 
 /// Compiles and tests a set, showing every finding; `None` if an error keeps it from being compiled.
-pub(crate) fn compile(sources: &Sources) -> anyhow::Result<Option<Compiled>> {
-    let outcome = compile_sources(sources)?;
+pub(crate) fn compile(sources: &Sources, profile: &mut Profile) -> anyhow::Result<Option<Compiled>> {
+    let outcome = compile_sources(sources, &mut |phase| profile.phase(phase))?;
+    profile.end();
     diagnostics::print(&outcome.findings, sources);
     Ok(outcome.compiled)
 }

@@ -14,6 +14,7 @@ use ed25519_dalek::SigningKey;
 use super::{SetArgument, keygen::TRUST_ROOT, now, read};
 use crate::{
     Outcome,
+    profile::Profile,
     terminal::{GOOD, PLAIN, progress},
 };
 
@@ -59,7 +60,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         publication(arguments.channel.clone(), now()?, arguments.expires, arguments.stale_after)?;
     progress("compiling and testing …");
     let sources = arguments.set.sources()?;
-    let Some(compiled) = super::compile(&sources)? else { return Ok(Outcome::Bad) };
+    let Some(compiled) = super::compile(&sources, &mut Profile::start())? else {
+        return Ok(Outcome::Bad);
+    };
     progress("publishing …");
     let keys: Vec<&SigningKey> = keys.iter().collect();
     let published = super::block_on(async {

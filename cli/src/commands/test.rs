@@ -5,6 +5,7 @@ use std::io::Write as _;
 use aecp_compiler::{
     check::check,
     generate,
+    interpret::Loaded,
     source::Sources,
     testing::{self, TestResult},
 };
@@ -47,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Bad);
     };
     let core = generate::core_module(&set)?;
-    let results = testing::run(&set, &core)?;
+    let results = testing::run(&set, &Loaded::new(&set, &core)?)?;
     let summary = testing::summary(&results);
     match arguments.format {
         TestFormat::Text => text(&results, &sources),

@@ -13,7 +13,8 @@ use aecp_contract::{
     digest::Digest,
     layout::{self, Name},
     manifest::{
-        AttributeDeclaration, AuditLevel, Enforcement, Manifest, ModuleInfo, PolicyInfo, TestSummary,
+        AttributeDeclaration, AuditLevel, Enforcement, Manifest, ModuleInfo, PolicyInfo,
+        SelfCheckSummary, TestSummary,
     },
     native::this_machine,
     release::{Artifact, CORE_MODULE, ChannelPointer, MANIFEST, Release, Statement},
@@ -112,6 +113,7 @@ pub(crate) fn manifest() -> Manifest {
             policy("silent", Enforcement::AuditOnly),
         ],
         tests: TestSummary::default(),
+        self_check: SelfCheckSummary::default(),
     }
 }
 
