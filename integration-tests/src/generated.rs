@@ -64,13 +64,27 @@ const KINDS: &[Kind] = &[
         name: "int",
         schema: "INT",
         literals: &["-9223372036854775808", "-1", "0", "5", "6", "9223372036854775807"],
-        json: &["-9223372036854775808", "-1", "0", "5", "6", "9223372036854775807", "5.0", "1e3"],
+        json: &[
+            "-9223372036854775808",
+            "-9223372036854775807",
+            "-1",
+            "0",
+            "1",
+            "4",
+            "5",
+            "6",
+            "7",
+            "9223372036854775806",
+            "9223372036854775807",
+            "5.0",
+            "1e3",
+        ],
     },
     Kind {
         name: "ratio",
         schema: "DECIMAL",
         literals: &["-1.5", "0", "0.1", "0.25", "5", "123456789.125"],
-        json: &["-1.5", "0", "0.1", "0.25", "0.250", "5", "5.0", "123456789.125"],
+        json: &["-1.5", "0", "1e-18", "0.1", "0.25", "0.250", "0.2500001", "5", "5.0", "123456789.125"],
     },
     Kind { name: "flag", schema: "BOOL", literals: &["true", "false"], json: &["true", "false"] },
     Kind {
@@ -106,6 +120,7 @@ const RESOURCES: [&str; 6] =
 
 const TEXT: usize = 0;
 const IP: usize = 7;
+const NETWORKS: [&str; 5] = ["10.0.0.0/8", "10.1.2.3/32", "0.0.0.0/0", "::/0", "::1/128"];
 /// Kinds with an order.
 const ORDERED: [usize; 4] = [2, 3, 5, 6];
 
@@ -135,6 +150,28 @@ fn literal(random: &mut Random, kind: usize) -> &'static str {
 /// A literal, or another attribute of the kind.
 fn operand(random: &mut Random, kind: usize) -> String {
     if random.once_in(4) { attribute(random, kind, false) } else { literal(random, kind).to_owned() }
+}
+
+/// A condition that bounds one attribute by literals, as an index can use it.
+fn bounds(random: &mut Random, path: &str, kind: usize) -> String {
+    let ordered = ORDERED.contains(&kind);
+    match random.below(8) {
+        0 | 1 if ordered => {
+            let operator = random.pick(&["<", "<=", ">", ">="]);
+            format!("{path} {operator} {}", literal(random, kind))
+        }
+        2 if ordered => {
+            format!("{path} BETWEEN {} AND {}", literal(random, kind), literal(random, kind))
+        }
+        3 if ordered => {
+            let (low, high) = (literal(random, kind), literal(random, kind));
+            format!("{path} >= {low} AND {path} < {high}")
+        }
+        0..4 if kind == IP => format!("{path} IN CIDR \"{}\"", random.pick(&NETWORKS)),
+        4 => format!("{path} != {}", literal(random, kind)),
+        5 => format!("{path} IN [{}, {}]", literal(random, kind), literal(random, kind)),
+        _ => format!("{path} == {}", literal(random, kind)),
+    }
 }
 
 fn atom(random: &mut Random) -> String {
@@ -171,8 +208,7 @@ fn atom(random: &mut Random) -> String {
             format!("{} MATCHES \"{}\"", path(random, TEXT), random.pick(&globs))
         }
         10 => {
-            let networks = ["10.0.0.0/8", "10.1.2.3/32", "0.0.0.0/0", "::/0", "::1/128"];
-            format!("{} {not}IN CIDR \"{}\"", path(random, IP), random.pick(&networks))
+            format!("{} {not}IN CIDR \"{}\"", path(random, IP), random.pick(&NETWORKS))
         }
         11 => {
             let list = random.once_in(3);
@@ -210,6 +246,8 @@ fn condition(random: &mut Random, depth: usize) -> String {
 pub fn set(random: &mut Random, policies: usize) -> Vec<(String, String)> {
     let mut files = vec![("schema.aecp".to_owned(), schema())];
     let mut number = 0;
+    // Half of the sets have one attribute that most of their scopes bound.
+    let most = random.once_in(2).then(|| 2 + random.below(KINDS.len() - 2));
     for file in 0..1 + random.below(2) {
         let mut text = String::new();
         if random.once_in(3) {
@@ -218,13 +256,23 @@ pub fn set(random: &mut Random, policies: usize) -> Vec<(String, String)> {
         for _ in 0..random.below(policies) + 1 {
             number += 1;
             let resource = random.pick(&RESOURCES);
-            let scope = match random.below(8) {
-                0 => "requests".to_owned(),
-                1 | 2 => resource.to_owned(),
-                3 => format!("{resource} WHERE {}", condition(random, 2)),
-                4 => format!("{resource} WHERE a.region == {} AND {}", literal(random, 1), atom(random)),
-                5 => format!("requests WHERE resource.type IN [\"{resource}\", \"other\", \"x\"]"),
-                6 => format!("requests WHERE a.text == {} AND {}", literal(random, TEXT), atom(random)),
+            let bounded = most.filter(|_| !random.once_in(4));
+            let bounded = bounded.map(|kind| bounds(random, &format!("a.{}", KINDS[kind].name), kind));
+            let scope = match (bounded, random.below(8)) {
+                (Some(bounds), 0..3) => format!("requests WHERE {bounds} AND {}", atom(random)),
+                (Some(bounds), _) => format!("requests WHERE {bounds}"),
+                (None, 0) => "requests".to_owned(),
+                (None, 1 | 2) => resource.to_owned(),
+                (None, 3) => format!("{resource} WHERE {}", condition(random, 2)),
+                (None, 4) => {
+                    format!("{resource} WHERE a.region == {} AND {}", literal(random, 1), atom(random))
+                }
+                (None, 5) => {
+                    format!("requests WHERE resource.type IN [\"{resource}\", \"other\", \"x\"]")
+                }
+                (None, 6) => {
+                    format!("requests WHERE a.text == {} AND {}", literal(random, TEXT), atom(random))
+                }
                 _ => format!("requests WHERE {{ {} }}", condition(random, 2)),
             };
             let enforcement = random.pick(&["BLOCKING", "BLOCKING", "ADVISORY", "AUDIT_ONLY"]);

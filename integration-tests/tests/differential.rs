@@ -35,10 +35,12 @@ fn checked(sources: &Sources, seed: u64) -> PolicySet {
 #[test]
 fn reference_interpreter_and_enforcer_agree_on_random_sets_and_requests() {
     let engine = Engine::new().unwrap();
-    let (mut denied, mut indeterminate, mut violated) = (0, 0, 0);
+    let (mut denied, mut indeterminate, mut violated, mut bounded) = (0, 0, 0, 0);
     for seed in 0..300 {
         let mut random = Random::new(seed);
-        let set = checked(&sources(&generated::set(&mut random, 24)), seed);
+        let files = generated::set(&mut random, 24);
+        bounded += usize::from(bounds_one_attribute(&files));
+        let set = checked(&sources(&files), seed);
         let core = generate::core_module(&set).unwrap();
         let mut interpreter = Interpreter::new(&set, &core).unwrap();
         let enforcer = release::load(&engine, &core, &manifest(&set, Results::default()));
@@ -60,6 +62,17 @@ fn reference_interpreter_and_enforcer_agree_on_random_sets_and_requests() {
     // The generator must not have become one-sided.
     assert!(denied > 2_000 && denied < 17_900, "{denied} of 18000 denied");
     assert!(indeterminate > 5_000 && violated > 5_000, "{indeterminate} and {violated}");
+    assert!(bounded > 60, "{bounded} of 300 sets have scopes enough for an ordered key");
+}
+
+/// Whether at least eight scopes ask one attribute of an ordered type: more than the plan leaves unsplit.
+fn bounds_one_attribute(files: &[(String, String)]) -> bool {
+    let scopes = |path: &str| {
+        let asks = |(_, text): &(String, String)| text.matches(path).count();
+        files.iter().map(asks).sum::<usize>()
+    };
+    let kinds = ["int", "ratio", "flag", "time", "span", "ip"];
+    kinds.iter().any(|kind| scopes(&format!("SCOPE: requests WHERE a.{kind} ")) >= 8)
 }
 
 #[test]

@@ -10,8 +10,9 @@ use super::{
     helpers::{Helper, at, slot_offset},
     lower::{Atom, Constant, Expr, Right, Shape, Test},
     memory::Memory,
+    numbers::Numbers,
     shared::Shared,
-    texts::{Lookup, Texts},
+    texts::Lookup,
 };
 
 /// The most atoms in one function.
@@ -26,7 +27,7 @@ const MAX_INLINE_TEXT: usize = 32;
 /// Functions `(slots) -> truth` that conditions were cut into, and the constants that they need.
 pub(super) struct Conditions<'a> {
     pub(super) memory: &'a mut Memory,
-    pub(super) texts: &'a Texts,
+    pub(super) numbers: &'a Numbers,
     pub(super) shared: &'a Shared,
     pub(super) functions: &'a mut Vec<Function>,
     /// The index of the first of `functions` in the module.
@@ -50,6 +51,16 @@ impl Conditions<'_> {
 
     /// Code that leaves the truth of `expr`.
     fn emit(&mut self, expr: &Expr, code: &mut Code) {
+        match self.shared.condition(expr) {
+            Some(function) => {
+                code.sink().local_get(SLOTS).call(function);
+            }
+            None => self.in_full(expr, code),
+        }
+    }
+
+    /// The same, worked out on the spot.
+    pub(super) fn in_full(&mut self, expr: &Expr, code: &mut Code) {
         match expr {
             Expr::Atom(atom) => self.atom(atom, code),
             Expr::And(operands) => self.chain(operands, true, code),
@@ -143,9 +154,9 @@ impl Conditions<'_> {
 
     /// Leaves 1 if the slot holds a usable value.
     fn known(&self, slot: usize, tag: Tag, code: &mut Code) {
-        match self.texts.get(slot) {
-            Some(lookup) if lookup.closed => {
-                let number = self.shared.number_function(lookup);
+        match self.numbers.text(slot) {
+            Some((index, lookup)) if lookup.closed => {
+                let number = self.shared.number_function(index);
                 code.sink().local_get(SLOTS).call(number).i32_const(0).i32_gt_s();
             }
             _ => {
@@ -165,11 +176,11 @@ impl Conditions<'_> {
             Test::OneOf { slot, entries, .. } => (*slot, entries.as_slice()),
             _ => return false,
         };
-        let Some(lookup) = self.texts.get(slot) else { return false };
+        let Some((index, lookup)) = self.numbers.text(slot) else { return false };
         let numbers: Vec<u32> =
             constants.iter().filter_map(|constant| lookup.number(constant)).collect();
         let number = code.local();
-        let function = self.shared.number_function(lookup);
+        let function = self.shared.number_function(index);
         code.sink().local_get(SLOTS).call(function).local_set(number);
         self.one_of_numbers(lookup, &numbers, number, code);
         truth(atom.negated, code);
@@ -201,6 +212,9 @@ impl Conditions<'_> {
     /// Leaves 1 or 0. Every slot that the test looks at is known to hold its type.
     fn test(&mut self, test: &Test, code: &mut Code) {
         match test {
+            Test::Never => {
+                code.sink().i32_const(0);
+            }
             Test::Present(slot) => {
                 let mut sink = code.sink();
                 sink.local_get(SLOTS).i32_load8_u(at(slot_offset(*slot)));
@@ -360,7 +374,7 @@ pub(super) fn cost(expr: &Expr) -> usize {
     match expr {
         Expr::And(operands) | Expr::Or(operands) => operands.iter().map(cost).sum(),
         Expr::Atom(atom) => match &atom.test {
-            Test::Present(_) => 1,
+            Test::Never | Test::Present(_) => 1,
             Test::Equal { shape: Shape::Text, .. } => 4,
             Test::Equal { .. } | Test::Less { .. } | Test::InNetwork { .. } => 2,
             Test::Both(..) => 4,

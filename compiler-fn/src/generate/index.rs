@@ -1,5 +1,5 @@
 //! The plan as code: a function per node that evaluates its policies and goes on to the branches that the
-//! request's texts name.
+//! request's attributes name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,29 +12,39 @@ use super::{
     conditions::{Conditions, weight},
     helpers::{Helper, at, outcome},
     memory::Memory,
+    numbers::Numbers,
     plan::{Indexed, Node, Split},
     shared::Shared,
-    texts::Texts,
 };
 use crate::set::PolicySet;
 
 /// Policies that one function evaluates.
 const GROUP: usize = 32;
 
-/// The most atoms of a constraint that stands in the node's own function.
+/// The most atoms of a policy that stands in the node's own function.
 const MAX_INLINE: usize = 6;
 
 /// Up to how many branches are told apart by comparing; more go through the table of functions.
 const MAX_COMPARED: usize = 4;
 
+/// How many entries the table of functions may have for each run of numbers.
+const MAX_SPARSE: usize = 8;
+
 /// The table of functions: what a split's numbers lead to.
 pub(super) const TABLE: u32 = 0;
+
+/// Numbers that lead to one function.
+struct Run {
+    first: u32,
+    last: u32,
+    function: u32,
+}
 
 /// Emits nodes into a module.
 pub(super) struct Index<'a> {
     set: &'a PolicySet,
     policies: &'a [Indexed],
-    texts: &'a Texts,
+    numbers: &'a Numbers,
     shared: &'a Shared,
     memory: &'a mut Memory,
     functions: &'a mut Functions,
@@ -49,13 +59,13 @@ impl<'a> Index<'a> {
     pub(super) fn new(
         set: &'a PolicySet,
         policies: &'a [Indexed],
-        texts: &'a Texts,
+        numbers: &'a Numbers,
         shared: &'a Shared,
         memory: &'a mut Memory,
         functions: &'a mut Functions,
     ) -> Self {
         let (outcomes, nodes, table) = Default::default();
-        Self { set, policies, texts, shared, memory, functions, outcomes, nodes, table }
+        Self { set, policies, numbers, shared, memory, functions, outcomes, nodes, table }
     }
 
     /// The table of functions, once everything was emitted.
@@ -78,34 +88,65 @@ impl<'a> Index<'a> {
         function
     }
 
-    /// Code that looks a split's attribute up and goes where its number leads.
+    /// Code that finds the number of a split's attribute and goes where it leads.
     fn split(&mut self, split: &Split, settled: &BTreeSet<usize>, code: &mut Code) {
-        let Some(lookup) = self.texts.get(split.slot) else { return };
+        let Some(numbering) = self.numbers.get(split.slot) else { return };
         let unknown = Node { always: split.all.clone(), splits: Vec::new(), settled: settled.clone() };
         let unknown = self.emit(&unknown);
-        let branches: Vec<_> =
-            split.branches.iter().map(|(number, node)| (*number, self.emit(node))).collect();
+        let mut runs: Vec<Run> = Vec::new();
+        for (number, node) in &split.branches {
+            let function = self.emit(node);
+            match runs.last_mut() {
+                Some(run) if run.function == function && run.last + 1 == *number => run.last = *number,
+                _ => runs.push(Run { first: *number, last: *number, function }),
+            }
+        }
         let number = code.local();
+        let function = self.shared.number_function(numbering.index);
         let mut sink = code.sink();
-        sink.local_get(SLOTS).call(self.shared.number_function(lookup)).local_tee(number);
+        sink.local_get(SLOTS).call(function).local_tee(number);
         sink.i32_const(0).i32_lt_s().if_(BlockType::Empty);
         sink.local_get(SLOTS).call(unknown).else_();
-        if branches.len() <= MAX_COMPARED {
-            for (wanted, function) in branches {
-                sink.local_get(number).i32_const(wanted as i32).i32_eq().if_(BlockType::Empty);
-                sink.local_get(SLOTS).call(function).end();
+        self.go(number, &runs, code);
+        code.sink().end();
+    }
+
+    /// Code that calls the function of the run that holds the number, if one does: by comparing if they are
+    /// few, through the table if few numbers lie between them, else by halves.
+    fn go(&mut self, number: u32, runs: &[Run], code: &mut Code) {
+        let within = |first: u32, last: u32, code: &mut Code| {
+            code.sink().local_get(number).i32_const(first as i32).i32_sub();
+            code.sink().i32_const((last - first) as i32).i32_le_u().if_(BlockType::Empty);
+        };
+        let numbers = |runs: &[Run]| Some((runs.first()?.first, runs.last()?.last));
+        let Some((first, last)) = numbers(runs).filter(|_| runs.len() > MAX_COMPARED) else {
+            for run in runs {
+                within(run.first, run.last, code);
+                code.sink().local_get(SLOTS).call(run.function).end();
             }
-        } else {
-            let nothing = self.functions.nothing();
-            let start = self.table.len();
-            self.table.resize(start + lookup.count() as usize + 1, nothing);
-            for (number, function) in branches {
-                self.table[start + number as usize] = function;
-            }
-            sink.local_get(SLOTS).local_get(number).i32_const(start as i32).i32_add();
-            sink.call_indirect(TABLE, TypeIndex::Check.index());
+            return;
+        };
+        if (last - first) as usize >= MAX_SPARSE * runs.len() {
+            let (low, high) = runs.split_at(runs.len() / 2);
+            code.sink().local_get(number).i32_const(high[0].first as i32).i32_lt_u();
+            code.sink().if_(BlockType::Empty);
+            self.go(number, low, code);
+            code.sink().else_();
+            self.go(number, high, code);
+            code.sink().end();
+            return;
         }
-        sink.end();
+        let nothing = self.functions.nothing();
+        let start = self.table.len();
+        self.table.resize(start + (last - first) as usize + 1, nothing);
+        for run in runs {
+            let (from, to) = ((run.first - first) as usize, (run.last - first) as usize);
+            self.table[start + from..=start + to].fill(run.function);
+        }
+        within(first, last, code);
+        let mut sink = code.sink();
+        sink.local_get(SLOTS).local_get(number).i32_const(start as i32 - first as i32).i32_add();
+        sink.call_indirect(TABLE, TypeIndex::Check.index()).end();
     }
 
     /// Code that evaluates policies and notes their outcomes; many go into functions of their own.
@@ -124,8 +165,18 @@ impl<'a> Index<'a> {
             .partition(|policy| self.policies[**policy].remaining_scope(settled).is_empty());
         self.in_scope(&in_scope, settled, code);
         for policy in open {
+            self.open(policy, settled, code);
+        }
+    }
+
+    /// The same for a policy whose scope is still to be asked.
+    fn open(&mut self, policy: usize, settled: &BTreeSet<usize>, code: &mut Code) {
+        let indexed = &self.policies[policy];
+        let scope = indexed.remaining_scope(settled);
+        let atoms = scope.iter().map(|expr| weight(expr)).sum::<usize>() + weight(&indexed.failed);
+        let result = code.local();
+        if atoms > MAX_INLINE {
             let function = self.outcome(policy, settled);
-            let result = code.local();
             code.sink().local_get(SLOTS).call(function).local_tee(result).if_(BlockType::Empty);
             self.note(policy, result, code);
             if self.covers(policy) {
@@ -135,7 +186,24 @@ impl<'a> Index<'a> {
                 code.sink().end();
             }
             code.sink().end();
+            return;
         }
+        let truth = code.local();
+        let mut none = Vec::new();
+        let mut conditions = self.conditions(&mut none);
+        conditions.all(&scope, code);
+        code.sink().local_tee(truth).if_(BlockType::Empty);
+        conditions.all(&[&indexed.failed], code);
+        debug_assert!(none.is_empty(), "small conditions are not cut");
+        let mut sink = code.sink();
+        sink.local_get(truth).i32_and().i32_const(outcome::IN_SCOPE).i32_or().local_set(result);
+        self.note(policy, result, code);
+        if self.covers(policy) {
+            code.sink().local_get(truth).i32_const(3).i32_eq().if_(BlockType::Empty);
+            self.cover(policy, code);
+            code.sink().end();
+        }
+        code.sink().end();
     }
 
     /// The same for policies whose scope is TRUE here: what follows from that is said once for all of them, and
@@ -196,7 +264,7 @@ impl<'a> Index<'a> {
     fn conditions<'c>(&'c mut self, parts: &'c mut Vec<Function>) -> Conditions<'c> {
         Conditions {
             memory: self.memory,
-            texts: self.texts,
+            numbers: self.numbers,
             shared: self.shared,
             functions: parts,
             first_function: self.functions.next(),

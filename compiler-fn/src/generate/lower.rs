@@ -80,6 +80,8 @@ pub(super) enum Right {
 /// What is asked of known slots.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Test {
+    /// Nothing passes it (`fold.rs`).
+    Never,
     /// The slot is not missing; asked without any known slot.
     Present(usize),
     Equal {

@@ -28,8 +28,8 @@ pub(super) struct Memory {
     pub(super) lists: [u32; 3],
     /// One byte per module: whether a BLOCKING policy of it has a TRUE scope.
     pub(super) covered: u32,
-    /// 8 bytes per looked-up attribute: stamp, number.
-    text_cells: u32,
+    /// 8 bytes per numbered attribute: stamp, number.
+    number_cells: u32,
     /// 4 bytes per shared atom: stamp times 4, plus its truth.
     atom_cells: u32,
     cells_end: u32,
@@ -47,21 +47,21 @@ pub struct TooManyConstants;
 const MAX_CONSTANTS: usize = 48 << 20;
 
 impl Memory {
-    pub(super) fn new(policies: usize, modules: usize, texts: usize, shared_atoms: usize) -> Self {
+    pub(super) fn new(policies: usize, modules: usize, numbers: usize, shared_atoms: usize) -> Self {
         let align = |address: u32| address.next_multiple_of(8);
         let verdict = align(ARENA_BASE + ARENA_SIZE);
         let violated = align(verdict + VERDICT_SIZE);
         let indeterminate = align(violated + 4 * policies as u32);
         let uncovered = align(indeterminate + 4 * policies as u32);
         let covered = align(uncovered + 4 * modules as u32);
-        let text_cells = align(covered + modules as u32);
-        let atom_cells = text_cells + 8 * texts as u32;
+        let number_cells = align(covered + modules as u32);
+        let atom_cells = number_cells + 8 * numbers as u32;
         let cells_end = atom_cells + 4 * shared_atoms as u32;
         Self {
             verdict,
             lists: [violated, indeterminate, uncovered],
             covered,
-            text_cells,
+            number_cells,
             atom_cells,
             cells_end,
             constants_base: align(cells_end),
@@ -70,9 +70,9 @@ impl Memory {
         }
     }
 
-    /// The cell of looked-up attribute number `index`.
-    pub(super) fn text_cell(&self, index: u32) -> u32 {
-        self.text_cells + 8 * index
+    /// The cell of numbered attribute number `index`.
+    pub(super) fn number_cell(&self, index: u32) -> u32 {
+        self.number_cells + 8 * index
     }
 
     /// The cell of shared atom number `index`.
@@ -82,7 +82,7 @@ impl Memory {
 
     /// Address and length of all cells.
     pub(super) fn cells(&self) -> (u32, u32) {
-        (self.text_cells, self.cells_end - self.text_cells)
+        (self.number_cells, self.cells_end - self.number_cells)
     }
 
     /// The address of these bytes among the constants, aligned for words.

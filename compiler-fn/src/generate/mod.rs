@@ -1,22 +1,28 @@
 //! Code generation: a checked set becomes one core WebAssembly module, and the same module as a component.
 //!
 //! The module imports nothing, has a fixed memory, and decides in one call (layout and convention:
-//! `aecp_contract::slots` and `verdict`). Conditions are lowered to slots and constants (`lower`); texts become
-//! small integers (`texts`); dear atoms are worked out once (`shared`); an index chooses the policies to look at
-//! (`plan`, `index`); each policy is a function of its own that returns its outcome (`conditions`), which is
+//! `aecp_contract::slots` and `verdict`). Conditions are lowered to slots and constants (`lower`) and folded
+//! (`fold`, `values`); attributes become small integers (`numbers`, `texts`, `intervals`); dear atoms are worked
+//! out once (`shared`); an index chooses the policies to look at (`plan`, `index`); each policy is a function of its own that returns its outcome (`conditions`), which is
 //! noted into the verdict in place. Nothing grows with a request. The bytes depend on the set alone: no clock,
 //! no hash map, no path.
 
 mod code;
 mod component;
 mod conditions;
+mod fold;
 mod helpers;
 mod index;
+mod intervals;
 mod lower;
 mod memory;
+mod numbers;
 mod plan;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod texts;
+mod values;
 
 use aecp_contract::{
     slots::{ARENA_BASE, DECIDE_EXPORT, PAYLOAD, Tag},
@@ -35,9 +41,9 @@ use self::{
     index::Index,
     lower::{Constant, Expr, Lower},
     memory::Memory,
-    plan::Indexed,
+    numbers::Numbers,
+    plan::{Indexed, Node},
     shared::Shared,
-    texts::Texts,
 };
 pub use self::{component::component, memory::TooManyConstants};
 use crate::set::PolicySet;
@@ -47,28 +53,16 @@ use crate::set::PolicySet;
 /// # Errors
 /// [`TooManyConstants`] if the literals of the set do not fit a module.
 pub fn core_module(set: &PolicySet) -> Result<Vec<u8>, TooManyConstants> {
-    let lower = Lower { set };
-    let lowered: Vec<(Option<Expr>, Expr)> = set
-        .policies
-        .iter()
-        .map(|policy| {
-            let scope = policy.scope.as_ref().map(|condition| lower.condition(condition, false));
-            (scope, lower.condition(&policy.constraint, true))
-        })
-        .collect();
-    let all = lowered.iter().flat_map(|(scope, failed)| scope.iter().chain([failed]));
-    let texts = Texts::choose(set, all);
-    let by_policy = lowered.iter().map(|(scope, failed)| scope.iter().chain([failed]).collect());
-    let shared = Shared::choose(&texts, by_policy, Helper::ALL.len() as u32);
-    let mut memory = Memory::new(set.policies.len(), set.modules.len(), texts.len(), shared.atoms());
+    let Planned { numbers, policies, plan } = planned(set);
+    let by_policy = policies.iter().map(|policy| policy.scope.iter().chain([&policy.failed]).collect());
+    let shared = Shared::choose(&numbers, by_policy, Helper::ALL.len() as u32);
+    let mut memory = Memory::new(set.policies.len(), set.modules.len(), numbers.len(), shared.atoms());
     let mut functions = Functions::new(&memory);
-    for body in shared.bodies(&texts, &mut memory) {
+    for body in shared.bodies(&numbers, &mut memory) {
         functions.add(TypeIndex::Truth, body);
     }
-    let policies: Vec<_> =
-        lowered.into_iter().map(|(scope, failed)| Indexed::new(scope, failed, &texts)).collect();
-    let mut index = Index::new(set, &policies, &texts, &shared, &mut memory, &mut functions);
-    let root = index.emit(&plan::plan(&policies));
+    let mut index = Index::new(set, &policies, &numbers, &shared, &mut memory, &mut functions);
+    let root = index.emit(&plan);
     let table = index.table();
     let mut checks = Vec::new();
     for (slot, attribute) in set.attributes.iter().enumerate() {
@@ -80,6 +74,34 @@ pub fn core_module(set: &PolicySet) -> Result<Vec<u8>, TooManyConstants> {
     let decide = decide(set, &checks, &memory);
     let decide = functions.add(TypeIndex::Decide, decide);
     assemble(functions, decide, &table, &memory)
+}
+
+/// What a set's policies were made into before code is generated.
+struct Planned {
+    numbers: Numbers,
+    policies: Vec<Indexed>,
+    plan: Node,
+}
+
+fn planned(set: &PolicySet) -> Planned {
+    let lower = Lower { set };
+    let folded = |condition, negated| fold::fold(lower.condition(condition, negated), &set.attributes);
+    let rules = set.policies.iter().map(|policy| {
+        let scope = policy.scope.as_ref().map(|condition| folded(condition, false));
+        (plan::conjuncts(scope), folded(&policy.constraint, true))
+    });
+    let rules: Vec<(Vec<Expr>, Expr)> = rules.collect();
+    let asked: Vec<_> = rules.iter().map(|(scope, _)| numbers::asked(set, scope)).collect();
+    let all = rules.iter().flat_map(|(scope, failed)| scope.iter().chain([failed]));
+    let mut numbers = Numbers::choose(set, all, &asked);
+    let indexed = rules
+        .into_iter()
+        .zip(asked)
+        .map(|((scope, failed), asked)| Indexed::new(scope, failed, asked, &numbers));
+    let policies: Vec<_> = indexed.collect();
+    let plan = plan::plan(&policies);
+    numbers.keep_ordered(&plan.slots());
+    Planned { numbers, policies, plan }
 }
 
 /// The module's function types: the helpers' own in their order, then these.

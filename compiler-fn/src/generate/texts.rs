@@ -14,11 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aecp_contract::value::Type;
 
-use super::{
-    lower::{Atom, Constant, Expr, Right, Shape, Test},
-    memory::Memory,
-};
-use crate::set::PolicySet;
+use super::{lower::Constant, memory::Memory};
 
 /// From how many different constants on an attribute is looked up instead of compared.
 const MIN_TEXTS: usize = 3;
@@ -30,12 +26,6 @@ const FIRST_MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Bytes of one entry: address and length of the text, its number, padding.
 pub(super) const ENTRY: u32 = 16;
 
-/// The attributes that are looked up, by slot.
-#[derive(Debug, Default)]
-pub(super) struct Texts {
-    looked_up: BTreeMap<usize, Lookup>,
-}
-
 /// The constants of one attribute.
 #[derive(Debug)]
 pub(super) struct Lookup {
@@ -43,8 +33,6 @@ pub(super) struct Lookup {
     constants: Vec<Vec<u8>>,
     /// Whether every usable value is one of them (ENUM).
     pub(super) closed: bool,
-    /// Which of the looked-up attributes it is, in order of slots.
-    pub(super) index: u32,
 }
 
 /// Where a lookup table lies and how it is addressed.
@@ -56,80 +44,19 @@ pub(super) struct Table {
     pub(super) shift: u32,
 }
 
-impl Texts {
-    /// Chooses the attributes of a set by all its lowered conditions.
-    pub(super) fn choose<'a>(set: &PolicySet, conditions: impl Iterator<Item = &'a Expr>) -> Self {
-        let mut constants: BTreeMap<usize, BTreeSet<Vec<u8>>> = BTreeMap::new();
-        for condition in conditions {
-            collect(condition, &mut constants);
-        }
-        let mut texts = Self::default();
-        for (slot, attribute) in set.attributes.iter().enumerate() {
-            let members = match &attribute.ty {
-                Type::Enum(members) => Some(members),
-                _ => None,
-            };
-            let compared = constants.remove(&slot).unwrap_or_default();
-            let constants: BTreeSet<_> = match members {
-                Some(members) => members.iter().map(|member| member.clone().into_bytes()).collect(),
-                None if compared.len() >= MIN_TEXTS => compared,
-                None => continue,
-            };
-            let lookup = Lookup {
-                constants: constants.into_iter().collect(),
-                closed: members.is_some(),
-                index: texts.looked_up.len() as u32,
-            };
-            texts.looked_up.insert(slot, lookup);
-        }
-        texts
-    }
-
-    pub(super) fn get(&self, slot: usize) -> Option<&Lookup> {
-        self.looked_up.get(&slot)
-    }
-
-    /// The looked-up slots in their order.
-    pub(super) fn slots(&self) -> impl Iterator<Item = (usize, &Lookup)> {
-        self.looked_up.iter().map(|(slot, lookup)| (*slot, lookup))
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.looked_up.len()
-    }
-
-    /// The numbers of the texts that `expr` asks one looked-up slot to be one of, if that is all it asks.
-    pub(super) fn membership(&self, expr: &Expr) -> Option<(usize, BTreeSet<u32>)> {
-        match expr {
-            Expr::Atom(Atom { test, negated: false, .. }) => {
-                let (slot, constants) = match test {
-                    Test::Equal { slot, shape: Shape::Text, right: Right::Constant(constant) } => {
-                        (*slot, std::slice::from_ref(constant))
-                    }
-                    Test::OneOf { slot, shape: Shape::Text, entries } => (*slot, entries.as_slice()),
-                    _ => return None,
-                };
-                let lookup = self.get(slot)?;
-                Some((slot, constants.iter().filter_map(|constant| lookup.number(constant)).collect()))
-            }
-            Expr::Or(operands) => {
-                let mut memberships = operands.iter().map(|operand| self.membership(operand));
-                let (slot, mut numbers) = memberships.next()??;
-                for membership in memberships {
-                    let (other, more) = membership?;
-                    if other != slot {
-                        return None;
-                    }
-                    numbers.extend(more);
-                }
-                Some((slot, numbers))
-            }
-            Expr::Atom(_) | Expr::And(_) => None,
-        }
-    }
-}
-
 impl Lookup {
+    /// The attribute's numbering if it is looked up: it is an ENUM, or compared with texts enough.
+    pub(super) fn new(ty: &Type, compared: BTreeSet<Vec<u8>>) -> Option<Self> {
+        let (constants, closed): (BTreeSet<_>, _) = match ty {
+            Type::Enum(members) => {
+                (members.iter().map(|member| member.clone().into_bytes()).collect(), true)
+            }
+            Type::String if compared.len() >= MIN_TEXTS => (compared, false),
+            _ => return None,
+        };
+        Some(Self { constants: constants.into_iter().collect(), closed })
+    }
+
     /// How many numbers there are: 1 to this.
     pub(super) fn count(&self) -> u32 {
         self.constants.len() as u32
@@ -138,7 +65,34 @@ impl Lookup {
     /// The number of a constant.
     pub(super) fn number(&self, constant: &Constant) -> Option<u32> {
         let Constant::Text(text) = constant else { return None };
-        self.constants.binary_search(text).ok().map(|index| index as u32 + 1)
+        self.number_of(text)
+    }
+
+    fn number_of(&self, text: &[u8]) -> Option<u32> {
+        let found = self.constants.binary_search_by(|constant| constant.as_slice().cmp(text));
+        found.ok().map(|index| index as u32 + 1)
+    }
+
+    /// The numbers of a set of texts, or of all others, lowest and highest of each run; `None` if one that is
+    /// told apart has no number.
+    pub(super) fn numbers(&self, texts: &BTreeSet<Vec<u8>>, inverted: bool) -> Option<Vec<(u32, u32)>> {
+        let named: BTreeSet<u32> =
+            texts.iter().map(|text| self.number_of(text)).collect::<Option<_>>()?;
+        if !inverted {
+            return Some(named.into_iter().map(|number| (number, number)).collect());
+        }
+        let mut runs = Vec::new();
+        let mut next = u32::from(self.closed);
+        for number in named {
+            if next < number {
+                runs.push((next, number - 1));
+            }
+            next = number + 1;
+        }
+        if next <= self.count() {
+            runs.push((next, self.count()));
+        }
+        Some(runs)
     }
 
     /// Lays the table out among the module's constants.
@@ -198,28 +152,6 @@ fn hash(text: &[u8], multiplier: u64) -> u64 {
     (first ^ last.rotate_left(23) ^ length).wrapping_mul(multiplier)
 }
 
-fn collect(expr: &Expr, constants: &mut BTreeMap<usize, BTreeSet<Vec<u8>>>) {
-    match expr {
-        Expr::And(operands) | Expr::Or(operands) => {
-            operands.iter().for_each(|operand| collect(operand, constants));
-        }
-        Expr::Atom(atom) => {
-            let (slot, entries) = match &atom.test {
-                Test::Equal { slot, right: Right::Constant(constant), .. } => {
-                    (slot, std::slice::from_ref(constant))
-                }
-                Test::OneOf { slot, entries, .. } => (slot, entries.as_slice()),
-                _ => return,
-            };
-            for entry in entries {
-                if let Constant::Text(text) = entry {
-                    constants.entry(*slot).or_default().insert(text.clone());
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,7 +159,7 @@ mod tests {
     #[test]
     fn every_constant_is_found_at_its_place_and_collisions_are_few() {
         let constants: Vec<_> = (0..1000).map(|n| format!("resource_type_{n}").into_bytes()).collect();
-        let lookup = Lookup { constants, closed: false, index: 0 };
+        let lookup = Lookup { constants, closed: false };
         let (places, worst) = lookup.place(FIRST_MULTIPLIER, 64 - 11);
         let mut found: Vec<_> = places.values().copied().collect();
         found.sort_unstable();
