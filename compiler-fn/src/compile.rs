@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aecp_contract::{
     ABI_VERSION,
+    cost::Cost,
     manifest::{Manifest, TestSummary},
     release::{COMPONENT, CORE_MODULE, MANIFEST},
 };
@@ -11,7 +12,7 @@ use aecp_contract::{
 use crate::{
     check,
     findings::{Finding, has_errors},
-    generate::{self, TooManyConstants},
+    generate::{self, GenerateError, TooManyConstants},
     interpret::InterpretError,
     set::PolicySet,
     source::Sources,
@@ -46,6 +47,15 @@ pub enum CompileError {
     TestsFailed(Vec<Finding>),
 }
 
+impl From<GenerateError> for CompileError {
+    fn from(error: GenerateError) -> Self {
+        match error {
+            GenerateError::TooManyConstants(error) => Self::TooManyConstants(error),
+            GenerateError::Unbounded(error) => Self::Generator(error.to_string()),
+        }
+    }
+}
+
 impl From<InterpretError> for CompileError {
     fn from(error: InterpretError) -> Self {
         Self::Generator(error.to_string())
@@ -73,9 +83,9 @@ impl Compiled {
     }
 }
 
-/// What the manifest says of a set with these test results.
+/// What the manifest says of a set whose module costs so much, with these test results.
 #[must_use]
-pub fn manifest(set: &PolicySet, tests: TestSummary) -> Manifest {
+pub fn manifest(set: &PolicySet, cost: Cost, tests: TestSummary) -> Manifest {
     Manifest {
         abi: ABI_VERSION,
         compiler: COMPILER.to_owned(),
@@ -83,6 +93,7 @@ pub fn manifest(set: &PolicySet, tests: TestSummary) -> Manifest {
         attributes: set.attributes.clone(),
         modules: set.modules.clone(),
         policies: set.policies.iter().map(|policy| policy.info.clone()).collect(),
+        cost,
         tests,
     }
 }
@@ -93,13 +104,14 @@ pub fn manifest(set: &PolicySet, tests: TestSummary) -> Manifest {
 /// [`CompileError`]; a set whose tests fail is never returned.
 pub fn compile(set: &PolicySet) -> Result<Compiled, CompileError> {
     let core = generate::core_module(set)?;
-    let component = generate::component(&core).map_err(CompileError::Generator)?;
+    let component = generate::component(&core.bytes).map_err(CompileError::Generator)?;
     let results = testing::run(set, &core)?;
     let failures = testing::findings(&results);
     if !failures.is_empty() {
         return Err(CompileError::TestsFailed(failures));
     }
-    Ok(Compiled { manifest: manifest(set, testing::summary(&results)), core, component })
+    let manifest = manifest(set, core.cost, testing::summary(&results));
+    Ok(Compiled { core: core.bytes, component, manifest })
 }
 
 /// Everything that compiling sources gives.

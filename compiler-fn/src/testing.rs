@@ -7,6 +7,7 @@ use aecp_contract::{
 
 use crate::{
     findings::{Finding, Kind, code},
+    generate::CoreModule,
     interpret::{InterpretError, Interpreter},
     language::ast::{Expect, Name},
     set::{PolicySet, Test},
@@ -25,7 +26,7 @@ pub struct TestResult<'a> {
 ///
 /// # Errors
 /// [`InterpretError::Module`] if the module cannot be loaded.
-pub fn run<'a>(set: &'a PolicySet, core: &[u8]) -> Result<Vec<TestResult<'a>>, InterpretError> {
+pub fn run<'a>(set: &'a PolicySet, core: &CoreModule) -> Result<Vec<TestResult<'a>>, InterpretError> {
     let mut interpreter = Interpreter::new(set, core)?;
     let run_one = |test: &'a Test| {
         let failure = match interpreter.decide(&test.request) {

@@ -39,8 +39,9 @@ fn reference_interpreter_and_enforcer_agree_on_random_sets_and_requests() {
         let set = checked(&sources(&generated::set(&mut random, 24)), seed);
         let core = generate::core_module(&set).unwrap();
         let mut interpreter = Interpreter::new(&set, &core).unwrap();
-        let enforcer =
-            Arc::new(PolicyPre::new(&engine, &core, manifest(&set, Default::default())).unwrap());
+        let enforcer = Arc::new(
+            PolicyPre::new(&engine, &core.bytes, manifest(&set, core.cost, Default::default())).unwrap(),
+        );
         let mut instance = enforcer.instantiate().unwrap();
         for number in 0..60 {
             let request = generated::request(&mut random);
@@ -105,7 +106,8 @@ fn extreme_policies_compile_and_decide_the_same() {
     let core = generate::core_module(&set).unwrap();
     let mut interpreter = Interpreter::new(&set, &core).unwrap();
     let engine = Engine::new().unwrap();
-    let enforcer = PolicyPre::new(&engine, &core, manifest(&set, Default::default())).unwrap();
+    let enforcer =
+        PolicyPre::new(&engine, &core.bytes, manifest(&set, core.cost, Default::default())).unwrap();
     let mut instance = enforcer.instantiate().unwrap();
     let long = "x".repeat(64 << 10);
     for request in [

@@ -142,7 +142,7 @@ fn compile(arguments: &Arguments, phases: &mut Phases) -> anyhow::Result<Option<
     };
     let core = generate::core_module(&set)?;
     phases.generate = clock.lap();
-    let component = generate::component(&core).map_err(anyhow::Error::msg)?;
+    let component = generate::component(&core.bytes).map_err(anyhow::Error::msg)?;
     phases.component = clock.lap();
     let results = testing::run(&set, &core)?;
     let failures = testing::findings(&results);
@@ -151,10 +151,10 @@ fn compile(arguments: &Arguments, phases: &mut Phases) -> anyhow::Result<Option<
         return Ok(None);
     }
     phases.test = clock.lap();
-    let manifest = manifest(&set, testing::summary(&results));
-    sign(&core, &component, manifest.source)?;
+    let manifest = manifest(&set, core.cost, testing::summary(&results));
+    sign(&core.bytes, &component, manifest.source)?;
     phases.sign = clock.lap();
-    let loaded = PolicyPre::new(&Engine::new()?, &core, manifest)?;
+    let loaded = PolicyPre::new(&Engine::new()?, &core.bytes, manifest)?;
     phases.load = clock.lap();
     phases.total = clock.total();
     let requests = set.tests.iter().map(|test| test.request.clone().into_bytes()).collect();

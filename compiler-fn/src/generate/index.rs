@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aecp_contract::manifest::Enforcement;
-use wasm_encoder::{BlockType, Function};
+use wasm_encoder::BlockType;
 
 use super::{
     Functions, TypeIndex,
     code::{Code, SLOTS},
     conditions::{Conditions, weight},
+    cost::{Body, Hint},
     helpers::{Helper, at, outcome},
     memory::Memory,
     plan::{Indexed, Node, Split},
@@ -91,21 +92,27 @@ impl<'a> Index<'a> {
         sink.i32_const(0).i32_lt_s().if_(BlockType::Empty);
         sink.local_get(SLOTS).call(unknown).else_();
         if branches.len() <= MAX_COMPARED {
-            for (wanted, function) in branches {
-                sink.local_get(number).i32_const(wanted as i32).i32_eq().if_(BlockType::Empty);
-                sink.local_get(SLOTS).call(function).end();
+            // One inside the other's `else`, so that the cost is that of the dearest.
+            for (wanted, function) in &branches {
+                sink.local_get(number).i32_const(*wanted as i32).i32_eq().if_(BlockType::Empty);
+                sink.local_get(SLOTS).call(*function).else_();
+            }
+            for _ in &branches {
+                sink.end();
             }
         } else {
             let nothing = self.functions.nothing();
             let start = self.table.len();
             self.table.resize(start + lookup.count() as usize + 1, nothing);
-            for (number, function) in branches {
-                self.table[start + number as usize] = function;
+            for (number, function) in &branches {
+                self.table[start + *number as usize] = *function;
             }
             sink.local_get(SLOTS).local_get(number).i32_const(start as i32).i32_add();
             sink.call_indirect(TABLE, TypeIndex::Check.index());
+            let called = branches.into_iter().map(|(_, function)| function).chain([nothing]);
+            code.hint(Hint::Indirect(called.collect()));
         }
-        sink.end();
+        code.sink().end();
     }
 
     /// Code that evaluates policies and notes their outcomes; many go into functions of their own.
@@ -193,7 +200,7 @@ impl<'a> Index<'a> {
         code.sink().i32_const(flag as i32).i32_const(1).i32_store8(at(0));
     }
 
-    fn conditions<'c>(&'c mut self, parts: &'c mut Vec<Function>) -> Conditions<'c> {
+    fn conditions<'c>(&'c mut self, parts: &'c mut Vec<Body>) -> Conditions<'c> {
         Conditions {
             memory: self.memory,
             texts: self.texts,
@@ -210,7 +217,7 @@ impl<'a> Index<'a> {
             return *function;
         }
         let indexed = &self.policies[policy];
-        let mut parts: Vec<Function> = Vec::new();
+        let mut parts: Vec<Body> = Vec::new();
         let mut conditions = self.conditions(&mut parts);
         let mut code = Code::new(SLOTS + 1);
         let remaining = indexed.remaining_scope(settled);
