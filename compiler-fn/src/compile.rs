@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aecp_contract::{
     ABI_VERSION,
+    cost::Cost,
     manifest::{Manifest, SelfCheckSummary, TestSummary},
     release::{COMPONENT, CORE_MODULE, MANIFEST, SOURCES},
 };
@@ -11,7 +12,7 @@ use aecp_contract::{
 use crate::{
     check,
     findings::{Finding, has_errors},
-    generate::{self, TooManyConstants},
+    generate::{self, CoreModule, GenerateError, TooManyConstants},
     interpret::{InterpretError, Loaded},
     native,
     self_check::{Difference, SelfCheckError, self_check},
@@ -90,6 +91,15 @@ pub enum CompileError {
     TestsFailed(Vec<Finding>),
 }
 
+impl From<GenerateError> for CompileError {
+    fn from(error: GenerateError) -> Self {
+        match error {
+            GenerateError::TooManyConstants(error) => Self::TooManyConstants(error),
+            GenerateError::Unbounded(error) => Self::Generator(error.to_string()),
+        }
+    }
+}
+
 impl From<InterpretError> for CompileError {
     fn from(error: InterpretError) -> Self {
         Self::Generator(error.to_string())
@@ -132,6 +142,8 @@ impl Compiled {
 /// What the compiler found out about a module, for its manifest.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Results {
+    /// What a decision costs at most.
+    pub cost: Cost,
     /// Of the set's own tests.
     pub tests: TestSummary,
     /// Of the self-check.
@@ -141,6 +153,7 @@ pub struct Results {
 /// What the manifest says of a set with these results.
 #[must_use]
 pub fn manifest(set: &PolicySet, results: Results) -> Manifest {
+    let Results { cost, tests, self_check } = results;
     Manifest {
         abi: ABI_VERSION,
         compiler: COMPILER.to_owned(),
@@ -148,8 +161,9 @@ pub fn manifest(set: &PolicySet, results: Results) -> Manifest {
         attributes: set.attributes.clone(),
         modules: set.modules.clone(),
         policies: set.policies.iter().map(|policy| policy.info.clone()).collect(),
-        tests: results.tests,
-        self_check: results.self_check,
+        cost,
+        tests,
+        self_check,
     }
 }
 
@@ -169,12 +183,12 @@ pub fn compile(
 /// All that follows after a set's core module was generated.
 pub(crate) fn from_core(
     set: &PolicySet,
-    core: Vec<u8>,
+    core: CoreModule,
     sources: Vec<u8>,
     started: &mut dyn FnMut(Phase),
 ) -> Result<Compiled, CompileError> {
     started(Phase::Component);
-    let component = generate::component(&core).map_err(CompileError::Generator)?;
+    let component = generate::component(&core.bytes).map_err(CompileError::Generator)?;
     started(Phase::Test);
     let module = Loaded::new(set, &core)?;
     let results = testing::run(set, &module)?;
@@ -185,9 +199,10 @@ pub(crate) fn from_core(
     started(Phase::SelfCheck);
     let self_check = self_check(set, &module)?;
     started(Phase::Native);
-    let native = native::compile(&core).map_err(CompileError::Generator)?;
-    let manifest = manifest(set, Results { tests: testing::summary(&results), self_check });
-    Ok(Compiled { core, component, native, manifest, sources })
+    let native = native::compile(&core.bytes).map_err(CompileError::Generator)?;
+    let tests = testing::summary(&results);
+    let manifest = manifest(set, Results { cost: core.cost, tests, self_check });
+    Ok(Compiled { core: core.bytes, component, native, manifest, sources })
 }
 
 /// Everything that compiling sources gives.

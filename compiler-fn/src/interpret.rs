@@ -4,23 +4,22 @@
 use std::sync::Arc;
 
 use aecp_contract::{
+    cost::Cost,
     request::{AttributeTable, RequestError},
     slots::{ARENA_BASE, DECIDE_EXPORT, SlotBuffer},
     value::{Attribute, Type, Value},
     verdict::Verdict,
 };
-use wasmi::{Config, Engine, Linker, Memory, Module, Store, TypedFunc};
+use wasmi::{Config, CustomFuelCosts, Engine, Linker, Memory, Module, Store, TypedFunc};
 
-use crate::set::PolicySet;
-
-/// Fuel for one decision: far above what any set within the compiler's limits takes.
-const FUEL: u64 = 50_000_000_000;
+use crate::{generate::CoreModule, set::PolicySet};
 
 /// A generated module, loaded once for any number of interpreters.
 pub struct Loaded {
     engine: Engine,
     module: Module,
     table: Arc<AttributeTable>,
+    cost: Cost,
 }
 
 /// A generated module, ready to decide.
@@ -30,6 +29,8 @@ pub struct Interpreter {
     decide: TypedFunc<(u32, u32), u32>,
     table: Arc<AttributeTable>,
     slots: SlotBuffer,
+    cost: Cost,
+    spent: u64,
     policies: usize,
     modules: usize,
 }
@@ -37,7 +38,7 @@ pub struct Interpreter {
 /// Why a module gave no verdict; a fault in the code generator unless the request itself is at fault.
 #[derive(Debug, thiserror::Error)]
 pub enum InterpretError {
-    /// The module cannot be loaded or trapped.
+    /// The module cannot be loaded, trapped, or took longer than its own cost says.
     #[error("the generated module fails: {0}")]
     Module(String),
     /// The request cannot be read.
@@ -56,15 +57,23 @@ impl Loaded {
     ///
     /// # Errors
     /// [`InterpretError::Module`].
-    pub fn new(set: &PolicySet, core: &[u8]) -> Result<Self, InterpretError> {
+    pub fn new(set: &PolicySet, core: &CoreModule) -> Result<Self, InterpretError> {
         let mut config = Config::default();
         config.consume_fuel(true);
+        // wasmi's fuel is then what a `Cost` counts: translation on the first call is no part of a decision, and
+        // bulk instructions count by the byte.
+        config.fuel_cost(CustomFuelCosts {
+            bytes_copied_per_fuel: 1,
+            fuel_per_bytes_translated: 0,
+            fuel_per_bytes_validated: 0,
+        });
         let engine = Engine::new(&config);
-        let module = Module::new(&engine, core)?;
-        Ok(Self { engine, module, table: Arc::new(AttributeTable::new(&set.attributes)) })
+        let module = Module::new(&engine, &core.bytes)?;
+        let table = Arc::new(AttributeTable::new(&set.attributes));
+        Ok(Self { engine, module, table, cost: core.cost })
     }
 
-    /// A fresh instance, which has decided nothing yet.
+    /// A fresh instance, which has decided nothing yet. Each decision is held to the module's cost.
     ///
     /// # Errors
     /// [`InterpretError::Module`].
@@ -81,6 +90,8 @@ impl Loaded {
             decide,
             table: Arc::clone(&self.table),
             slots: SlotBuffer::new(set.attributes.len()),
+            cost: self.cost,
+            spent: 0,
             policies: set.policies.len(),
             modules: set.modules.len(),
         })
@@ -92,7 +103,7 @@ impl Interpreter {
     ///
     /// # Errors
     /// [`InterpretError::Module`].
-    pub fn new(set: &PolicySet, core: &[u8]) -> Result<Self, InterpretError> {
+    pub fn new(set: &PolicySet, core: &CoreModule) -> Result<Self, InterpretError> {
         Loaded::new(set, core)?.interpreter(set)
     }
 
@@ -132,10 +143,18 @@ impl Interpreter {
         self.memory
             .write(&mut self.store, ARENA_BASE as usize, self.slots.bytes())
             .map_err(|error| failed(&error))?;
-        self.store.set_fuel(FUEL)?;
+        let limit = self.cost.bound(self.slots.content().len());
+        self.store.set_fuel(limit)?;
         let count = self.slots.count() as u32;
         let address = self.decide.call(&mut self.store, (ARENA_BASE, count))?;
+        self.spent = limit - self.store.get_fuel()?;
         Verdict::read(self.memory.data(&self.store), address, self.policies, self.modules)
             .map_err(|error| failed(&error))
+    }
+
+    /// What the last decision cost, counted as in [`Cost`].
+    #[must_use]
+    pub fn spent(&self) -> u64 {
+        self.spent
     }
 }

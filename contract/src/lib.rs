@@ -2,11 +2,12 @@
 //!
 //! The compiler writes these types, the enforcers read them, and neither knows the other:
 //! the WIT world and its memory layout ([`slots`], [`verdict`]), attribute values ([`value`]) and how a
-//! request's JSON becomes them ([`request`]), what a compiled set says of itself ([`manifest`]), and how it
-//! is signed ([`dsse`], [`release`], [`trust`]) and stored ([`layout`]).
+//! request's JSON becomes them ([`request`]), what a compiled set says of itself ([`manifest`]) and of its
+//! [`cost`], and how it is signed ([`dsse`], [`release`], [`trust`]) and stored ([`layout`]).
 //!
 //! This crate does no I/O, reads no clock and knows no sibling; it builds for wasm32 and native alike.
 
+pub mod cost;
 pub mod digest;
 pub mod dsse;
 pub mod layout;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{digest::Digest, value::Type};
+use crate::{cost::Cost, digest::Digest, value::Type};
 
 /// The metadata of one compiled policy set. Same sources and compiler give the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct Manifest {
     pub modules: Vec<ModuleInfo>,
     /// The policies in byte order of their names; verdicts name them by their index here.
     pub policies: Vec<PolicyInfo>,
+    /// What a decision of the core module costs at most.
+    pub cost: Cost,
     /// What the set's own tests said of this module.
     pub tests: TestSummary,
     /// How the compiler compared this module with its reference evaluator.

@@ -80,6 +80,12 @@ fn interpreter_config() -> wasmi::Config {
     let mut config = wasmi::Config::default();
     config
         .consume_fuel(true)
+        // What `aecp_contract::cost` counts: instructions, and bytes of bulk instructions.
+        .fuel_cost(wasmi::CustomFuelCosts {
+            bytes_copied_per_fuel: 1,
+            fuel_per_bytes_translated: 0,
+            fuel_per_bytes_validated: 0,
+        })
         .set_max_stack_height(MAX_STACK_BYTES)
         .set_max_recursion_depth(MAX_RECURSION)
         .ignore_custom_sections(true)

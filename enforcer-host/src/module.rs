@@ -90,11 +90,11 @@ impl Module {
 }
 
 impl Instance {
-    /// Writes the slots' image to the arena and decides; the verdict's address.
-    pub(crate) fn decide(&mut self, image: &[u8], count: u32) -> Result<u32, DecisionError> {
+    /// Writes the slots' image to the arena and decides within `limit` instructions; the verdict's address.
+    pub(crate) fn decide(&mut self, image: &[u8], count: u32, limit: u64) -> Result<u32, DecisionError> {
         match self {
-            Self::Native(instance) => instance.decide(image, count),
-            Self::Interpreted(instance) => instance.decide(image, count),
+            Self::Native(instance) => instance.decide(image, count, limit),
+            Self::Interpreted(instance) => instance.decide(image, count, limit),
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
 
 use aecp_contract::{
     ABI_VERSION,
+    cost::Cost,
     dsse::parse_json,
     manifest::Manifest,
     refusal::{Code, Refusal},
@@ -131,6 +132,7 @@ impl PolicyPre {
     pub fn instantiate(&self) -> Result<PolicyInstance, DecisionError> {
         let guest = Guest {
             instance: self.module.instantiate(&self.engine)?,
+            cost: self.manifest.cost,
             attributes: self.manifest.attributes.len(),
             policies: self.manifest.policies.len(),
             modules: self.manifest.modules.len(),
@@ -205,6 +207,8 @@ impl PolicyInstance {
 /// The WebAssembly side of an instance.
 struct Guest {
     instance: Instance,
+    /// What a decision costs at most.
+    cost: Cost,
     attributes: usize,
     policies: usize,
     modules: usize,
@@ -222,7 +226,8 @@ impl Guest {
             return Err(trap("this instance failed before"));
         }
         self.sound = false;
-        let address = self.instance.decide(slots.bytes(), slots.count() as u32)?;
+        let limit = self.cost.bound(slots.content().len());
+        let address = self.instance.decide(slots.bytes(), slots.count() as u32, limit)?;
         let memory = self.instance.memory();
         let verdict = Verdict::read(memory, address, self.policies, self.modules)
             .map_err(|error| DecisionError::Trap(error.to_string()))?;

@@ -6,7 +6,7 @@
 use aecp_compiler::{
     check::check,
     compile::{Results, manifest},
-    generate,
+    generate::{self, CoreModule},
     interpret::Interpreter,
     reference,
     set::PolicySet,
@@ -32,6 +32,11 @@ fn checked(sources: &Sources, seed: u64) -> PolicySet {
     })
 }
 
+/// What the enforcer must know of a module.
+fn results(core: &CoreModule) -> Results {
+    Results { cost: core.cost, ..Results::default() }
+}
+
 #[test]
 fn reference_interpreter_and_enforcer_agree_on_random_sets_and_requests() {
     let engine = Engine::new().unwrap();
@@ -43,7 +48,7 @@ fn reference_interpreter_and_enforcer_agree_on_random_sets_and_requests() {
         let set = checked(&sources(&files), seed);
         let core = generate::core_module(&set).unwrap();
         let mut interpreter = Interpreter::new(&set, &core).unwrap();
-        let enforcer = release::load(&engine, &core, &manifest(&set, Results::default()));
+        let enforcer = release::load(&engine, &core.bytes, &manifest(&set, results(&core)));
         assert_eq!(*enforcer.execution(), Execution::Native);
         let mut instance = enforcer.instantiate().unwrap();
         for number in 0..60 {
@@ -120,7 +125,7 @@ fn extreme_policies_compile_and_decide_the_same() {
     let core = generate::core_module(&set).unwrap();
     let mut interpreter = Interpreter::new(&set, &core).unwrap();
     let engine = Engine::new().unwrap();
-    let enforcer = release::load(&engine, &core, &manifest(&set, Results::default()));
+    let enforcer = release::load(&engine, &core.bytes, &manifest(&set, results(&core)));
     let mut instance = enforcer.instantiate().unwrap();
     let long = "x".repeat(64 << 10);
     for request in [

@@ -4,6 +4,7 @@ use aecp_contract::slots::PAYLOAD;
 use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
 
 use super::{
+    cost::{Body, Hint, Size},
     helpers::{Helper, at, slot_offset},
     lower::Shape,
 };
@@ -14,13 +15,14 @@ pub(super) const SLOTS: u32 = 0;
 /// The body of a function whose number of locals is known only at its end.
 pub(super) struct Code {
     bytes: Vec<u8>,
+    hints: Vec<Hint>,
     parameters: u32,
     locals: u32,
 }
 
 impl Code {
     pub(super) fn new(parameters: u32) -> Self {
-        Self { bytes: Vec::new(), parameters, locals: parameters }
+        Self { bytes: Vec::new(), hints: Vec::new(), parameters, locals: parameters }
     }
 
     /// A fresh i32 local.
@@ -33,11 +35,22 @@ impl Code {
         InstructionSink::new(&mut self.bytes)
     }
 
-    pub(super) fn function(mut self) -> Function {
+    /// Says of the next instruction that needs it what the code does not tell.
+    pub(super) fn hint(&mut self, hint: Hint) {
+        self.hints.push(hint);
+    }
+
+    /// Calls a helper whose sizes (`cost.rs`) are at most these.
+    pub(super) fn call(&mut self, helper: Helper, n: Size, p: Size) {
+        self.hint(Hint::Call(n, p));
+        self.sink().call(helper as u32);
+    }
+
+    pub(super) fn function(mut self) -> Body {
         self.sink().end();
         let mut function = Function::new([(self.locals - self.parameters, ValType::I32)]);
         function.raw(self.bytes);
-        function
+        Body::new(function, self.hints)
     }
 }
 
@@ -101,9 +114,10 @@ pub(super) fn lists_equal(slot: usize, other: usize, shape: Shape, code: &mut Co
     sink.local_get(SLOTS).i32_load(at(a)).local_get(SLOTS).i32_load(at(b));
     sink.local_get(SLOTS).i32_load(at(a + 4));
     if shape == Shape::Text {
-        sink.call(Helper::TextsEqual as u32);
+        code.call(Helper::TextsEqual, Size::N, Size::TAIL);
     } else {
-        sink.i32_const(shape.size() as i32).i32_mul().call(Helper::BytesEqual as u32);
+        code.sink().i32_const(shape.size() as i32).i32_mul();
+        code.call(Helper::BytesEqual, Size::N, Size::TAIL);
     }
-    sink.else_().i32_const(0).end();
+    code.sink().else_().i32_const(0).end();
 }

@@ -3,12 +3,13 @@
 //! Cranelift takes grows faster than a function's size.
 
 use aecp_contract::slots::{PAYLOAD, Tag};
-use wasm_encoder::{BlockType, Function, ValType};
+use wasm_encoder::{BlockType, ValType};
 
 use super::{
     code::{Code, SLOTS, equal_text, lists_equal, load, load_half},
+    cost::{Body, Size},
     helpers::{Helper, at, slot_offset},
-    lower::{Atom, Constant, Expr, Right, Shape, Test},
+    lower::{ANY_TEXT, Atom, Constant, Expr, Right, Shape, Test},
     memory::Memory,
     numbers::Numbers,
     shared::Shared,
@@ -29,7 +30,7 @@ pub(super) struct Conditions<'a> {
     pub(super) memory: &'a mut Memory,
     pub(super) numbers: &'a Numbers,
     pub(super) shared: &'a Shared,
-    pub(super) functions: &'a mut Vec<Function>,
+    pub(super) functions: &'a mut Vec<Body>,
     /// The index of the first of `functions` in the module.
     pub(super) first_function: u32,
 }
@@ -243,12 +244,13 @@ impl Conditions<'_> {
                 load(*slot, *shape, code);
                 let table = self.memory.table(entries);
                 code.sink().i32_const(table as i32).i32_const(entries.len() as i32);
-                code.sink().call(search(*shape) as u32);
+                let (bytes, tail) = table_size(entries);
+                code.call(search(*shape), bytes, tail);
             }
             Test::Holds { list, shape, element } => {
                 self.right(element, *shape, code);
                 load(*list, Shape::Text, code); // a list is an address and a count, as text is
-                code.sink().call(search(*shape) as u32);
+                code.call(search(*shape), Size::N, tail(element));
             }
             Test::ListsEqual { slot, other, shape } => lists_equal(*slot, *other, *shape, code),
             Test::StartsWith { slot, right } => {
@@ -257,8 +259,13 @@ impl Conditions<'_> {
             Test::EndsWith { slot, right } => self.text_test(*slot, right, Helper::EndsWith, code),
             Test::HasPart { slot, right } => self.text_test(*slot, right, Helper::HasPart, code),
             Test::Glob { slot, pattern } => {
-                let right = Right::Constant(Constant::Text(pattern.clone()));
-                self.text_test(*slot, &right, Helper::Glob, code);
+                load(*slot, Shape::Text, code);
+                self.right(&Right::Constant(Constant::Text(pattern.clone())), Shape::Text, code);
+                // From each place in the text, and once for each `*`, it goes at most from one `*` to the next.
+                let parts = pattern.split(|byte| *byte == ANY_TEXT);
+                let longest = parts.clone().map(|part| part.len() as u64 + 1).max().unwrap_or(1);
+                let stars = parts.count() as u64 - 1;
+                code.call(Helper::Glob, Size::N.and(stars), Size::constant(longest));
             }
             Test::InNetwork { slot, network, mask } => {
                 for (offset, shift) in [(0, 64), (8, 0)] {
@@ -294,10 +301,10 @@ impl Conditions<'_> {
         load(slot, shape, code);
         self.right(right, shape, code);
         match shape {
-            Shape::Byte => code.sink().i32_eq(),
-            Shape::Text => code.sink().call(Helper::TextEqual as u32),
-            Shape::Word | Shape::Wide => code.sink().i64_eq(),
-        };
+            Shape::Byte => _ = code.sink().i32_eq(),
+            Shape::Text => code.call(Helper::TextEqual, shorter(right), tail(right)),
+            Shape::Word | Shape::Wide => _ = code.sink().i64_eq(),
+        }
     }
 
     /// Half by half, since an operator takes two words, not four.
@@ -320,7 +327,10 @@ impl Conditions<'_> {
     fn text_test(&mut self, slot: usize, right: &Right, helper: Helper, code: &mut Code) {
         load(slot, Shape::Text, code);
         self.right(right, Shape::Text, code);
-        code.sink().call(helper as u32);
+        match helper {
+            Helper::HasPart => code.call(helper, Size::N, shorter(right)),
+            _ => code.call(helper, shorter(right), tail(right)),
+        }
     }
 
     fn right(&mut self, right: &Right, shape: Shape, code: &mut Code) {
@@ -359,6 +369,38 @@ fn search(shape: Shape) -> Helper {
         Shape::Wide => Helper::WideIn,
         Shape::Text => Helper::TextIn,
     }
+}
+
+/// The most bytes that a comparison with it looks at.
+fn shorter(right: &Right) -> Size {
+    match right {
+        Right::Constant(Constant::Text(text)) => Size::constant(text.len() as u64),
+        _ => Size::N,
+    }
+}
+
+/// What a text that equals it has beyond a multiple of eight bytes, at most.
+fn tail(right: &Right) -> Size {
+    match right {
+        Right::Constant(Constant::Text(text)) => Size::constant(text.len() as u64 % 8),
+        _ => Size::TAIL,
+    }
+}
+
+/// The bytes of a table with its texts, and the most that a text has beyond a multiple of eight.
+pub(super) fn table_size(entries: &[Constant]) -> (Size, Size) {
+    let (mut bytes, mut tail) = (0, 0);
+    for entry in entries {
+        let (own, text) = match entry {
+            Constant::Byte(_) => (1, 0),
+            Constant::Word(_) => (8, 0),
+            Constant::Wide(..) => (16, 0),
+            Constant::Text(text) => (8, text.len() as u64),
+        };
+        bytes += own + text;
+        tail = tail.max(text % 8);
+    }
+    (Size::constant(bytes), Size::constant(tail))
 }
 
 /// The atoms of a condition.

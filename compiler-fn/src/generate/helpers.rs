@@ -8,6 +8,7 @@ use aecp_contract::{
 use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, ValType};
 
 use super::{
+    cost::{Body, Hint, Passes, Size},
     lower::{ANY_CHARACTER, ANY_TEXT},
     memory::Memory,
     texts::ENTRY,
@@ -94,7 +95,7 @@ impl Helper {
         (parameters, vec![I])
     }
 
-    pub(super) fn body(self, memory: &Memory) -> Function {
+    pub(super) fn body(self, memory: &Memory) -> Body {
         match self {
             Self::BytesEqual => bytes_equal(),
             Self::TextEqual => text_equal(),
@@ -135,7 +136,8 @@ fn add(code: &mut InstructionSink<'_>, local: u32, amount: i32) {
     code.local_get(local).i32_const(amount).i32_add().local_set(local);
 }
 
-fn bytes_equal() -> Function {
+/// Eight bytes at a time, then the rest, which its cost knows as *p*.
+fn bytes_equal() -> Body {
     let mut function = Function::new([]);
     let mut code = function.instructions();
     for size in [8, 1] {
@@ -153,16 +155,16 @@ fn bytes_equal() -> Function {
         code.br(1).end().end();
     }
     code.i32_const(1).end();
-    function
+    Body::new(function, vec![Hint::Passes(Passes::Every(8)), Hint::Passes(Passes::P)])
 }
 
-fn text_equal() -> Function {
+fn text_equal() -> Body {
     let mut function = Function::new([]);
     let mut code = function.instructions();
     code.local_get(1).local_get(3).i32_ne();
     code.if_(BlockType::Empty).i32_const(0).return_().end();
     code.local_get(0).local_get(2).local_get(1).call(Helper::BytesEqual as u32).end();
-    function
+    Body::new(function, vec![Hint::Call(Size::N, Size::P)])
 }
 
 /// Loops over a table of `count` entries of `stride` bytes; `matches` leaves an i32 on the stack.
@@ -183,17 +185,17 @@ fn search(
     code.i32_const(0).end();
 }
 
-fn text_in() -> Function {
+fn text_in() -> Body {
     let mut function = Function::new([]);
     search(&mut function.instructions(), 2, 3, 8, |code| {
         code.local_get(0).local_get(1);
         code.local_get(2).i32_load(at(0)).local_get(2).i32_load(at(4));
         code.call(Helper::TextEqual as u32);
     });
-    function
+    Body::new(function, vec![Hint::Passes(Passes::Every(8)), Hint::Call(Size::N, Size::P)])
 }
 
-fn scalar_in(size: i32) -> Function {
+fn scalar_in(size: i32) -> Body {
     let mut function = Function::new([]);
     search(&mut function.instructions(), 1, 2, size, |code| {
         code.local_get(0).local_get(1);
@@ -203,20 +205,20 @@ fn scalar_in(size: i32) -> Function {
             code.i64_load(at(0)).i64_eq();
         }
     });
-    function
+    Body::new(function, vec![Hint::Passes(Passes::Every(size as u64))])
 }
 
-fn wide_in() -> Function {
+fn wide_in() -> Body {
     let mut function = Function::new([]);
     search(&mut function.instructions(), 2, 3, 16, |code| {
         code.local_get(0).local_get(2).i64_load(at(0)).i64_eq();
         code.local_get(1).local_get(2).i64_load(at(8)).i64_eq();
         code.i32_and();
     });
-    function
+    Body::new(function, vec![Hint::Passes(Passes::Every(16))])
 }
 
-fn texts_equal() -> Function {
+fn texts_equal() -> Body {
     let mut function = Function::new([]);
     let mut code = function.instructions();
     code.loop_(BlockType::Empty);
@@ -231,10 +233,10 @@ fn texts_equal() -> Function {
     add(&mut code, 2, -1);
     code.br(1).end().end();
     code.i32_const(1).end();
-    function
+    Body::new(function, vec![Hint::Passes(Passes::Every(8)), Hint::Call(Size::N, Size::P)])
 }
 
-fn starts_or_ends_with(ends: bool) -> Function {
+fn starts_or_ends_with(ends: bool) -> Body {
     let mut function = Function::new([]);
     let mut code = function.instructions();
     code.local_get(1).local_get(3).i32_lt_u();
@@ -244,10 +246,10 @@ fn starts_or_ends_with(ends: bool) -> Function {
         code.local_get(1).i32_add().local_get(3).i32_sub();
     }
     code.local_get(2).local_get(3).call(Helper::BytesEqual as u32).end();
-    function
+    Body::new(function, vec![Hint::Call(Size::N, Size::P)])
 }
 
-fn has_part() -> Function {
+fn has_part() -> Body {
     let (text, length, part, part_length) = (0, 1, 2, 3);
     let mut function = Function::new([]);
     let mut code = function.instructions();
@@ -260,7 +262,7 @@ fn has_part() -> Function {
     // Below zero is a large unsigned number, so the end of the text is asked for first.
     code.local_get(length).i32_const(-1).i32_ne().br_if(1).end().end();
     code.i32_const(0).end();
-    function
+    Body::new(function, vec![Hint::Passes(Passes::Every(1)), Hint::Call(Size::P, Size::TAIL)])
 }
 
 /// Whether the byte at `local` continues a UTF-8 character.
@@ -268,8 +270,9 @@ fn is_continuation(code: &mut InstructionSink<'_>, local: u32) {
     code.local_get(local).i32_load8_u(at(0)).i32_const(0xc0).i32_and().i32_const(0x80).i32_eq();
 }
 
-/// The usual backtracking to the last `*` only, which is enough for globs.
-fn glob() -> Function {
+/// The usual backtracking to the last `*` only, which is enough for globs: from each place in the text, and once for
+/// each `*`, it goes at most from one `*` of the pattern to the next. A character has at most four bytes.
+fn glob() -> Body {
     let (text, text_end, pattern, pattern_end) = (0, 1, 2, 3);
     let (star_pattern, star_text) = (4, 5); // the last `*` met: what follows it, and where it was tried
     let mut function = Function::new([(2, ValType::I32)]);
@@ -312,20 +315,20 @@ fn glob() -> Function {
     add(&mut code, pattern, 1);
     code.br(1).end().end();
     code.i32_const(1).end();
-    function
+    Body::new(function, vec![Hint::Passes(Passes::NTimesP), Hint::Passes(Passes::AtMost(4))])
 }
 
-fn wide_less() -> Function {
+fn wide_less() -> Body {
     let mut function = Function::new([]);
     let mut code = function.instructions();
     code.local_get(1).local_get(3).i64_lt_u(); // when the high halves are equal
     code.local_get(0).local_get(2).i64_lt_s(); // when they are not
     code.local_get(0).local_get(2).i64_eq().select().end();
-    function
+    Body::new(function, Vec::new())
 }
 
 /// Open addressing over the table of `texts.rs`.
-fn lookup() -> Function {
+fn lookup() -> Body {
     let (text, length, entry, multiplier, shift) = (0, 1, 2, 3, 4);
     let (first, last) = (5, 6);
     let mut function = Function::new([(2, ValType::I64)]);
@@ -350,10 +353,10 @@ fn lookup() -> Function {
     code.if_(BlockType::Empty).local_get(entry).i32_load(at(8)).return_().end();
     add(&mut code, entry, ENTRY as i32);
     code.br(0).end().unreachable().end();
-    function
+    Body::new(function, vec![Hint::Passes(Passes::P), Hint::Call(Size::N, Size::TAIL)])
 }
 
-fn note(memory: &Memory) -> Function {
+fn note(memory: &Memory) -> Body {
     let (outcome, policy, blocking, audit) = (0, 1, 2, 3);
     let verdict = memory.verdict as i32;
     let mut function = Function::new([]);
@@ -370,7 +373,7 @@ fn note(memory: &Memory) -> Function {
     code.else_();
     push(&mut code, memory, 1, policy);
     code.end().end();
-    function
+    Body::new(function, Vec::new())
 }
 
 /// Appends the index in `local` to list `which` of the verdict.
@@ -389,7 +392,7 @@ pub(super) const ARENA_GLOBAL: u32 = 0;
 /// The global that counts decisions: the stamp of cells that are true of this one.
 pub(super) const STAMP_GLOBAL: u32 = 1;
 
-fn realloc() -> Function {
+fn realloc() -> Body {
     let (old, old_size, align, new_size, address) = (0, 1, 2, 3, 4);
     let mut function = Function::new([(1, ValType::I32)]);
     let mut code = function.instructions();
@@ -404,13 +407,13 @@ fn realloc() -> Function {
     code.local_get(old_size).local_get(new_size).local_get(old_size).local_get(new_size);
     code.i32_lt_u().select().memory_copy(0, 0);
     code.local_get(address).end();
-    function
+    Body::new(function, vec![Hint::Bulk(Size::N)])
 }
 
-fn post_return() -> Function {
+fn post_return() -> Body {
     let mut function = Function::new([]);
     function.instructions().i32_const(ARENA_BASE as i32).global_set(ARENA_GLOBAL).end();
-    function
+    Body::new(function, Vec::new())
 }
 
 /// The offset of a slot from the slots' address.

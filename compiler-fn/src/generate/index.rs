@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aecp_contract::manifest::Enforcement;
-use wasm_encoder::{BlockType, Function};
+use wasm_encoder::BlockType;
 
 use super::{
     Functions, TypeIndex,
     code::{Code, SLOTS},
     conditions::{Conditions, weight},
+    cost::{Body, Hint},
     helpers::{Helper, at, outcome},
     memory::Memory,
     numbers::Numbers,
@@ -120,9 +121,13 @@ impl<'a> Index<'a> {
         };
         let numbers = |runs: &[Run]| Some((runs.first()?.first, runs.last()?.last));
         let Some((first, last)) = numbers(runs).filter(|_| runs.len() > MAX_COMPARED) else {
+            // One inside the other's `else`, so that the cost is that of the dearest.
             for run in runs {
                 within(run.first, run.last, code);
-                code.sink().local_get(SLOTS).call(run.function).end();
+                code.sink().local_get(SLOTS).call(run.function).else_();
+            }
+            for _ in runs {
+                code.sink().end();
             }
             return;
         };
@@ -147,6 +152,7 @@ impl<'a> Index<'a> {
         let mut sink = code.sink();
         sink.local_get(SLOTS).local_get(number).i32_const(start as i32 - first as i32).i32_add();
         sink.call_indirect(TABLE, TypeIndex::Check.index()).end();
+        code.hint(Hint::Indirect(runs.iter().map(|run| run.function).chain([nothing]).collect()));
     }
 
     /// Code that evaluates policies and notes their outcomes; many go into functions of their own.
@@ -261,7 +267,7 @@ impl<'a> Index<'a> {
         code.sink().i32_const(flag as i32).i32_const(1).i32_store8(at(0));
     }
 
-    fn conditions<'c>(&'c mut self, parts: &'c mut Vec<Function>) -> Conditions<'c> {
+    fn conditions<'c>(&'c mut self, parts: &'c mut Vec<Body>) -> Conditions<'c> {
         Conditions {
             memory: self.memory,
             numbers: self.numbers,
@@ -278,7 +284,7 @@ impl<'a> Index<'a> {
             return *function;
         }
         let indexed = &self.policies[policy];
-        let mut parts: Vec<Function> = Vec::new();
+        let mut parts: Vec<Body> = Vec::new();
         let mut conditions = self.conditions(&mut parts);
         let mut code = Code::new(SLOTS + 1);
         let remaining = indexed.remaining_scope(settled);

@@ -23,6 +23,7 @@ use wasm_encoder::{BlockType, ValType};
 
 use super::{
     code::{Code, SLOTS, load},
+    cost::{Hint, Passes},
     helpers::{at, slot_offset},
     lower::Shape,
     memory::Memory,
@@ -133,7 +134,8 @@ impl Intervals {
         let table = memory.aligned(entries);
         let (low, left, half, middle, reached) =
             (code.local(), code.local(), code.local(), code.local(), code.local());
-        // `low` bounds are reached, the next `left` may be.
+        // `low` bounds are reached, the next `left` may be. Each pass leaves at most half of them.
+        code.hint(Hint::Passes(Passes::AtMost(u64::from(u32::BITS - self.last().leading_zeros()) + 1)));
         let mut sink = code.sink();
         sink.i32_const(0).local_set(low).i32_const(self.last() as i32).local_set(left);
         sink.loop_(BlockType::Empty).local_get(left).if_(BlockType::Empty);

@@ -10,6 +10,7 @@
 mod code;
 mod component;
 mod conditions;
+mod cost;
 mod fold;
 mod helpers;
 mod index;
@@ -25,6 +26,7 @@ mod texts;
 mod values;
 
 use aecp_contract::{
+    cost::Cost,
     slots::{ARENA_BASE, DECIDE_EXPORT, PAYLOAD, Tag},
     value::Type,
     verdict::VERDICT_LISTS,
@@ -37,6 +39,8 @@ use wasm_encoder::{
 
 use self::{
     code::{Code, SLOTS},
+    conditions::table_size,
+    cost::{Body, Counter, Hint, Passes, Size},
     helpers::{ARENA_GLOBAL, Helper, STAMP_GLOBAL, at, slot_offset},
     index::Index,
     lower::{Constant, Expr, Lower},
@@ -45,14 +49,34 @@ use self::{
     plan::{Indexed, Node},
     shared::Shared,
 };
-pub use self::{component::component, memory::TooManyConstants};
+pub use self::{component::component, cost::Unbounded, memory::TooManyConstants};
 use crate::set::PolicySet;
+
+/// A generated core module.
+#[derive(Debug, Clone)]
+pub struct CoreModule {
+    /// The module in binary form.
+    pub bytes: Vec<u8>,
+    /// What a decision costs at most.
+    pub cost: Cost,
+}
+
+/// Why no module could be generated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GenerateError {
+    /// The set's literals do not fit a module.
+    #[error(transparent)]
+    TooManyConstants(#[from] TooManyConstants),
+    /// A fault of the generator.
+    #[error(transparent)]
+    Unbounded(#[from] Unbounded),
+}
 
 /// The core module of a set.
 ///
 /// # Errors
-/// [`TooManyConstants`] if the literals of the set do not fit a module.
-pub fn core_module(set: &PolicySet) -> Result<Vec<u8>, TooManyConstants> {
+/// [`GenerateError`].
+pub fn core_module(set: &PolicySet) -> Result<CoreModule, GenerateError> {
     let Planned { numbers, policies, plan } = planned(set);
     let by_policy = policies.iter().map(|policy| policy.scope.iter().chain([&policy.failed]).collect());
     let shared = Shared::choose(&numbers, by_policy, Helper::ALL.len() as u32);
@@ -73,7 +97,8 @@ pub fn core_module(set: &PolicySet) -> Result<Vec<u8>, TooManyConstants> {
     checks.push(root);
     let decide = decide(set, &checks, &memory);
     let decide = functions.add(TypeIndex::Decide, decide);
-    assemble(functions, decide, &table, &memory)
+    let cost = functions.cost(decide)?;
+    Ok(CoreModule { bytes: assemble(functions, decide, &table, &memory)?, cost })
 }
 
 /// What a set's policies were made into before code is generated.
@@ -124,8 +149,8 @@ impl TypeIndex {
 
 /// The module's functions: the helpers, then what was added, in order.
 struct Functions {
-    helpers: Vec<Function>,
-    added: Vec<(TypeIndex, Function)>,
+    helpers: Vec<Body>,
+    added: Vec<(TypeIndex, Body)>,
     nothing: Option<u32>,
 }
 
@@ -149,15 +174,23 @@ impl Functions {
         function
     }
 
-    fn add(&mut self, ty: TypeIndex, function: Function) -> u32 {
-        self.added.push((ty, function));
+    fn add(&mut self, ty: TypeIndex, body: Body) -> u32 {
+        self.added.push((ty, body));
         self.next() - 1
+    }
+
+    /// What a decision that function `decide` makes costs at most.
+    fn cost(&self, decide: u32) -> Result<Cost, Unbounded> {
+        let mut counter = Counter::new(self.helpers.len());
+        self.helpers.iter().try_for_each(|body| counter.add(body))?;
+        self.added.iter().try_for_each(|(_, body)| counter.add(body))?;
+        Ok(counter.decision(decide))
     }
 }
 
 /// `(slots)`: makes a LIST<ENUM> attribute unusable if one of its elements is none of the ENUM's members.
 /// (That of a single ENUM is seen when its text is looked up.) `None` for other types.
-fn admit_enum_list(slot: usize, ty: &Type, memory: &mut Memory) -> Option<Function> {
+fn admit_enum_list(slot: usize, ty: &Type, memory: &mut Memory) -> Option<Body> {
     let Type::List(element) = ty else { return None };
     let Type::Enum(members) = element.as_ref() else { return None };
     let entries: Vec<_> =
@@ -166,6 +199,7 @@ fn admit_enum_list(slot: usize, ty: &Type, memory: &mut Memory) -> Option<Functi
     let count = entries.len() as i32;
     let payload = slot_offset(slot) + PAYLOAD;
     let (element, left) = (SLOTS + 1, SLOTS + 2);
+    let (bytes, tail) = table_size(&entries);
     let mut function = Function::new([(2, ValType::I32)]);
     let mut code = function.instructions();
     code.local_get(SLOTS).i32_load8_u(at(slot_offset(slot)));
@@ -181,11 +215,12 @@ fn admit_enum_list(slot: usize, ty: &Type, memory: &mut Memory) -> Option<Functi
     code.local_get(element).i32_const(8).i32_add().local_set(element);
     code.local_get(left).i32_const(1).i32_sub().local_set(left);
     code.br(1).end().end().end();
-    Some(function)
+    let hints = vec![Hint::Passes(Passes::Every(8)), Hint::Call(bytes, tail)];
+    Some(Body::new(function, hints))
 }
 
 /// `(slots, count) -> verdict`: the exported decision.
-fn decide(set: &PolicySet, checks: &[u32], memory: &Memory) -> Function {
+fn decide(set: &PolicySet, checks: &[u32], memory: &Memory) -> Body {
     let (count, scratch) = (SLOTS + 1, SLOTS + 2);
     let verdict = memory.verdict as i32;
     let mut function = Function::new([(1, ValType::I32)]);
@@ -219,7 +254,7 @@ fn decide(set: &PolicySet, checks: &[u32], memory: &Memory) -> Function {
         code.end();
     }
     code.i32_const(verdict).end();
-    function
+    Body::new(function, vec![Hint::Bulk(Size::constant(length.into()))])
 }
 
 fn assemble(
@@ -236,14 +271,14 @@ fn assemble(
         let (parameters, results) = helper.signature();
         types.ty().function(parameters, results);
         declared.function(index);
-        code.function(body);
+        code.raw(&body.code);
     }
     types.ty().function([ValType::I32], [ValType::I32]);
     types.ty().function([ValType::I32], []);
     types.ty().function([ValType::I32, ValType::I32], [ValType::I32]);
     for (ty, body) in &functions.added {
         declared.function(ty.index());
-        code.function(body);
+        code.raw(&body.code);
     }
     let mut memories = MemorySection::new();
     memories.memory(MemoryType {

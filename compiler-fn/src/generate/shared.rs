@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use aecp_contract::slots::PAYLOAD;
-use wasm_encoder::{BlockType, Function};
+use wasm_encoder::{BlockType, ValType};
 
 use super::{
     code::{Code, SLOTS},
     conditions::{Conditions, cost, weight},
+    cost::{Body, Hint, Size},
     helpers::{Helper, STAMP_GLOBAL, at, slot_offset},
     lower::{Atom, Expr},
     memory::Memory,
@@ -92,7 +93,7 @@ impl Shared {
     }
 
     /// The bodies of all shared functions in their order.
-    pub(super) fn bodies(&self, numbers: &Numbers, memory: &mut Memory) -> Vec<Function> {
+    pub(super) fn bodies(&self, numbers: &Numbers, memory: &mut Memory) -> Vec<Body> {
         let mut bodies: Vec<_> =
             numbers.slots().map(|(slot, numbering)| number(slot, numbering, memory)).collect();
         for (atom, index) in &self.atoms {
@@ -129,13 +130,14 @@ fn collect(expr: &Expr, atoms: &mut std::collections::BTreeSet<Atom>) {
     }
 }
 
-fn number(slot: usize, numbering: &Numbering, memory: &mut Memory) -> Function {
+fn number(slot: usize, numbering: &Numbering, memory: &mut Memory) -> Body {
     let cell = memory.number_cell(numbering.index) as i32;
     let mut code = Code::new(SLOTS + 1);
     let number = code.local();
+    code.hint(Hint::Remembered);
     let mut sink = code.sink();
     sink.i32_const(cell).i32_load(at(0)).global_get(STAMP_GLOBAL).i32_eq();
-    sink.if_(BlockType::Empty).i32_const(cell).i32_load(at(4)).return_().end();
+    sink.if_(BlockType::Result(ValType::I32)).i32_const(cell).i32_load(at(4)).else_();
     sink.i32_const(-1).local_set(number);
     sink.local_get(SLOTS).i32_load8_u(at(slot_offset(slot)));
     sink.i32_const(numbering.tag() as i32).i32_eq().if_(BlockType::Empty);
@@ -147,7 +149,7 @@ fn number(slot: usize, numbering: &Numbering, memory: &mut Memory) -> Function {
     sink.local_set(number).end();
     sink.i32_const(cell).global_get(STAMP_GLOBAL).i32_store(at(0));
     sink.i32_const(cell).local_get(number).i32_store(at(4));
-    sink.local_get(number);
+    sink.local_get(number).end();
     code.function()
 }
 
@@ -157,24 +159,27 @@ fn number_of_text(slot: usize, lookup: &Lookup, number: u32, memory: &mut Memory
     let mut sink = code.sink();
     sink.local_get(SLOTS).i32_load(at(payload)).local_get(SLOTS).i32_load(at(payload + 4));
     sink.i32_const(table.address as i32).i64_const(table.multiplier as i64);
-    sink.i64_const(table.shift.into()).call(Helper::Lookup as u32);
+    sink.i64_const(table.shift.into());
+    code.call(Helper::Lookup, Size::constant(table.chain.1), Size::constant(table.chain.0));
     if lookup.closed {
         // A text that is none of the ENUM's is not usable.
+        let mut sink = code.sink();
         sink.local_set(number).i32_const(-1).local_get(number).local_get(number).i32_eqz().select();
     }
 }
 
-fn remembered(atom: &Atom, cell: u32, conditions: &mut Conditions<'_>) -> Function {
+fn remembered(atom: &Atom, cell: u32, conditions: &mut Conditions<'_>) -> Body {
     let mut code = Code::new(SLOTS + 1);
     let value = code.local();
+    code.hint(Hint::Remembered);
     let mut sink = code.sink();
     sink.i32_const(cell as i32).i32_load(at(0)).local_tee(value);
     sink.i32_const(2).i32_shr_u().global_get(STAMP_GLOBAL).i32_eq();
-    sink.if_(BlockType::Empty).local_get(value).i32_const(3).i32_and().return_().end();
+    sink.if_(BlockType::Result(ValType::I32)).local_get(value).i32_const(3).i32_and().else_();
     conditions.computed(atom, &mut code);
     let mut sink = code.sink();
     sink.local_set(value);
     sink.i32_const(cell as i32).global_get(STAMP_GLOBAL).i32_const(2).i32_shl();
-    sink.local_get(value).i32_or().i32_store(at(0)).local_get(value);
+    sink.local_get(value).i32_or().i32_store(at(0)).local_get(value).end();
     code.function()
 }

@@ -42,6 +42,8 @@ pub(super) struct Table {
     pub(super) multiplier: u64,
     /// The hash's upper `64 - shift` bits are the place.
     pub(super) shift: u32,
+    /// The most entries that a lookup may meet one after the other, and the most bytes that their texts take.
+    pub(super) chain: (u64, u64),
 }
 
 impl Lookup {
@@ -110,6 +112,7 @@ impl Lookup {
         let (places, _) = self.place(multiplier, shift);
         // The chain of the last place runs on past the end; an empty entry ends every chain.
         let entries = places.keys().last().map_or(0, |last| last + 1).max(1 << bits) + 1;
+        let chain = self.longest_chain(&places);
         let mut table = vec![0; entries * ENTRY as usize];
         for (place, index) in places {
             let text = &self.constants[index];
@@ -119,7 +122,22 @@ impl Lookup {
                 table[at..at + 4].copy_from_slice(&word.to_le_bytes());
             }
         }
-        Table { address: memory.aligned(table), multiplier, shift }
+        Table { address: memory.aligned(table), multiplier, shift, chain }
+    }
+
+    /// The most entries without an empty one between them, and the most bytes in the texts of such entries.
+    fn longest_chain(&self, places: &BTreeMap<usize, usize>) -> (u64, u64) {
+        let (mut longest, mut entries, mut bytes, mut next) = ((0, 0), 0, 0, 0);
+        for (place, index) in places {
+            if *place != next {
+                (entries, bytes) = (0, 0);
+            }
+            next = place + 1;
+            entries += 1;
+            bytes += self.constants[*index].len() as u64;
+            longest = (entries.max(longest.0), bytes.max(longest.1));
+        }
+        longest
     }
 
     /// Where each constant comes to lie, and how far the unluckiest is from its place.

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use aecp_contract::{
+    cost::Cost,
     manifest::Enforcement,
     value::{Attribute, Type},
 };
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     check::check,
     compile::from_core,
-    generate,
+    generate::{self, CoreModule},
     language::{
         arbitrary::{nowhere, typed::typed_condition},
         ast::{Condition, Declaration, Field, File, Policy, Schema, Scope, Statement},
@@ -38,8 +39,14 @@ fn shipped() -> Vec<(String, PolicySet)> {
     folders.iter().map(|path| (path.display().to_string(), read(path))).collect()
 }
 
+/// A module that may be a mutant, of which nobody knows the cost.
+fn module(core: &[u8]) -> CoreModule {
+    let cost = Cost { base: 10_000_000, linear: 0, quadratic: 0 };
+    CoreModule { bytes: core.to_vec(), cost }
+}
+
 fn checked(set: &PolicySet, core: &[u8]) -> Result<SelfCheckSummary, SelfCheckError> {
-    self_check(set, &Loaded::new(set, core)?)
+    self_check(set, &Loaded::new(set, &module(core))?)
 }
 
 fn difference(set: &PolicySet, mutant: &[u8]) -> Difference {
@@ -52,8 +59,8 @@ fn difference(set: &PolicySet, mutant: &[u8]) -> Difference {
 #[test]
 fn the_shipped_sets_pass_and_the_summary_does_not_depend_on_the_number_of_threads() {
     for (name, set) in shipped() {
-        let core = generate::core_module(&set).unwrap();
-        let module = Loaded::new(&set, &core).unwrap();
+        let core = generate::core_module(&set).unwrap().bytes;
+        let module = Loaded::new(&set, &module(&core)).unwrap();
         let summary = check_with(&set, &module, 1).unwrap();
         println!("{name}: {} policies, {summary:?}", set.policies.len());
         for threads in [1, 2, 5] {
@@ -79,7 +86,7 @@ POLICY near { SCOPE: upload CONSTRAINT: region IN ["eu-west-1", "eu-central-1"] 
 #[test]
 fn a_comparison_with_another_bound_is_caught() {
     let set = set(LIMITS);
-    let core = generate::core_module(&set).unwrap();
+    let core = generate::core_module(&set).unwrap().bytes;
     let all = functions(&core);
     let mut instructions = all.iter().flatten();
     let bound = instructions.find(|i| matches!(i.operator, Operator::I64Const { value: 1000 })).unwrap();
@@ -94,13 +101,13 @@ fn a_comparison_with_another_bound_is_caught() {
 #[test]
 fn a_set_whose_module_is_at_fault_is_not_compiled() {
     let set = set(LIMITS);
-    let core = generate::core_module(&set).unwrap();
-    let compiled = from_core(&set, core.clone(), Vec::new(), &mut |_| ()).unwrap();
+    let core = generate::core_module(&set).unwrap().bytes;
+    let compiled = from_core(&set, module(&core), Vec::new(), &mut |_| ()).unwrap();
     assert!(compiled.manifest.self_check.requests > 50, "{:?}", compiled.manifest.self_check);
     let all = functions(&core);
     let bound = all.iter().flatten().find(|i| matches!(i.operator, Operator::I64Const { value: 7 }));
-    let error =
-        from_core(&set, off_by_one(&core, bound.unwrap().at), Vec::new(), &mut |_| ()).unwrap_err();
+    let error = from_core(&set, module(&off_by_one(&core, bound.unwrap().at)), Vec::new(), &mut |_| ())
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "the code generator is at fault, nothing was signed, please report this: policy `near` on the \
@@ -112,7 +119,7 @@ fn a_set_whose_module_is_at_fault_is_not_compiled() {
 #[test]
 fn another_entry_of_a_list_is_caught() {
     let set = set(LIMITS);
-    let core = generate::core_module(&set).unwrap();
+    let core = generate::core_module(&set).unwrap().bytes;
     let entries: Vec<u8> = [3i64, 5, 9].iter().flat_map(|n| n.to_le_bytes()).collect();
     let at = core.windows(entries.len()).position(|bytes| bytes == entries).unwrap();
     let found = caught(&set, "5 became 4", &patched(&core, at + 8, 4));
@@ -122,7 +129,7 @@ fn another_entry_of_a_list_is_caught() {
 #[test]
 fn and_for_or_is_caught() {
     let set = set(LIMITS);
-    let core = generate::core_module(&set).unwrap();
+    let core = generate::core_module(&set).unwrap().bytes;
     let (mut tried, mut missed) = (0, Vec::new());
     for function in functions(&core) {
         for pair in function.windows(3) {
@@ -150,7 +157,7 @@ fn a_policy_left_out_of_a_branch_or_noted_as_another_is_caught() {
         })
         .collect();
     let set = set(&policies.join("\n"));
-    let core = generate::core_module(&set).unwrap();
+    let core = generate::core_module(&set).unwrap().bytes;
     checked(&set, &core).unwrap();
     let entries = table(&core);
     let (_, nothing) = entries[0];
@@ -213,10 +220,10 @@ fn random_requests(set: &PolicySet, count: u64) -> Vec<Vec<(usize, Type, Attribu
 
 /// How many of `every`th mutants were caught, and those that were not although a random request tells them apart.
 fn hunt(set: &PolicySet, every: usize, requests: u64) -> (usize, Vec<String>) {
-    let core = generate::core_module(set).unwrap();
+    let core = generate::core_module(set).unwrap().bytes;
     let requests = random_requests(set, requests);
     let verdicts = |core: &[u8]| -> Option<Vec<_>> {
-        let mut interpreter = Loaded::new(set, core).ok()?.interpreter(set).ok()?;
+        let mut interpreter = Loaded::new(set, &module(core)).ok()?.interpreter(set).ok()?;
         let decide = |request: &Vec<(usize, Type, Attribute)>| {
             let slots = request.iter().map(|(slot, ty, attribute)| (*slot, ty, attribute));
             interpreter.decide_attributes(slots).ok()
@@ -305,8 +312,8 @@ proptest! {
     ) {
         let text = source(policies);
         let set = set(&text);
-        let core = generate::core_module(&set).unwrap();
-        let module = Loaded::new(&set, &core).unwrap();
+        let core = generate::core_module(&set).unwrap().bytes;
+        let module = Loaded::new(&set, &module(&core)).unwrap();
         match check_with(&set, &module, 1) {
             Ok(summary) => prop_assert_eq!(check_with(&set, &module, 3).unwrap(), summary),
             Err(error) => prop_assert!(false, "{}\n{}", error, text),

@@ -54,6 +54,12 @@ impl SlotBuffer {
         &self.bytes
     }
 
+    /// The part of the image after the slots: the texts and lists that they point to.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        &self.bytes[self.count * SLOT..]
+    }
+
     /// Whether the attribute was left out so far.
     #[must_use]
     pub fn is_missing(&self, slot: usize) -> bool {
@@ -270,6 +276,7 @@ mod tests {
         assert_eq!(bytes[32..36], (ARENA_BASE + 48).to_le_bytes());
         assert_eq!(bytes[36..40], 2u32.to_le_bytes());
         assert_eq!(&bytes[48..], b"EU");
+        assert_eq!(buffer.content(), b"EU");
     }
 
     #[test]

@@ -16,8 +16,8 @@ use crate::policy::DecisionError;
 /// Bytes of a page of memory.
 const PAGE: u64 = 64 << 10;
 
-/// Fuel for one decision: about 100 ms of running.
-const FUEL: u64 = 50_000_000;
+/// The most fuel for one decision, whatever its module says that it costs: about 100 ms of running.
+const MAX_FUEL: u64 = 50_000_000;
 
 pub(super) fn load(engine: &Engine, core: &[u8]) -> Result<Module, Refusal> {
     Module::new(engine, core).map_err(|error| invalid(format!("the module is not valid: {error}")))
@@ -61,7 +61,7 @@ impl Instance {
             .build();
         let mut store = Store::new(engine, limits);
         store.limiter(|limits| limits);
-        store.set_fuel(FUEL).map_err(|error| failure(&error))?;
+        store.set_fuel(MAX_FUEL).map_err(|error| failure(&error))?;
         let instance = Linker::new(engine)
             .instantiate_and_start(&mut store, module)
             .map_err(|error| failure(&error))?;
@@ -72,9 +72,9 @@ impl Instance {
         Ok(Self { store, memory, decide })
     }
 
-    pub(super) fn decide(&mut self, image: &[u8], count: u32) -> Result<u32, DecisionError> {
+    pub(super) fn decide(&mut self, image: &[u8], count: u32, limit: u64) -> Result<u32, DecisionError> {
         fill_arena(self.memory.data_mut(&mut self.store), image)?;
-        self.store.set_fuel(FUEL).map_err(|error| failure(&error))?;
+        self.store.set_fuel(limit.min(MAX_FUEL)).map_err(|error| failure(&error))?;
         self.decide.call(&mut self.store, (ARENA_BASE, count)).map_err(|error| failure(&error))
     }
 

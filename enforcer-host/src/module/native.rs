@@ -8,10 +8,16 @@ use wasmtime::{
 use super::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, MEMORY_EXPORT, Shape, fill_arena};
 use crate::{policy::DecisionError, source::SignedCode};
 
-/// A call that was seen running at this many ticks of the engine is ended: after about 100 ms of running.
-/// Decisions take microseconds; the first one of a large set on a busy machine, with all of its code still to
-/// be mapped, takes some of these.
+/// A call that was seen running at this many ticks of the engine is ended whatever its limit: after about 100 ms.
 const MAX_TICKS: u32 = 10;
+
+/// Ticks that every call has. Decisions take microseconds; the first one of a large set on a busy machine, with
+/// all of its code still to be mapped, takes some of these.
+const MIN_TICKS: u32 = 4;
+
+/// Instructions that take less than a tick of 10 ms on any machine: 50 million a second. Counting them as they
+/// run would cost every decision; a limit that is this coarse costs none.
+const PER_TICK: u64 = 500_000;
 
 /// Maps the code; the reason if it was made by another wasmtime, for another processor or other settings.
 pub(super) fn load(engine: &Engine, code: &SignedCode<'_>) -> Result<Module, String> {
@@ -54,13 +60,14 @@ pub(crate) struct Instance {
 /// What the host keeps for one instance.
 struct HostState {
     limits: StoreLimits,
+    /// Ticks that are left to the call.
     ticks: u32,
 }
 
 impl Instance {
     pub(super) fn new(engine: &Engine, module: &Module) -> Result<Self, DecisionError> {
         let mut store = limited_store(engine);
-        restart_clock(&mut store);
+        restart_clock(&mut store, MAX_TICKS);
         let instance = wasmtime::Instance::new(&mut store, module, &[]).map_err(failure)?;
         let memory = instance
             .get_memory(&mut store, MEMORY_EXPORT)
@@ -69,9 +76,9 @@ impl Instance {
         Ok(Self { store, memory, decide })
     }
 
-    pub(super) fn decide(&mut self, image: &[u8], count: u32) -> Result<u32, DecisionError> {
+    pub(super) fn decide(&mut self, image: &[u8], count: u32, limit: u64) -> Result<u32, DecisionError> {
         fill_arena(self.memory.data_mut(&mut self.store), image)?;
-        restart_clock(&mut self.store);
+        restart_clock(&mut self.store, ticks(limit));
         self.decide.call(&mut self.store, (ARENA_BASE, count)).map_err(failure)
     }
 
@@ -95,8 +102,8 @@ fn limited_store(engine: &Engine) -> Store<HostState> {
     // a thread that the kernel put aside for a while from being taken for one that loops.
     store.epoch_deadline_callback(|mut context| {
         let state = context.data_mut();
-        state.ticks += 1;
-        Ok(if state.ticks >= MAX_TICKS {
+        state.ticks = state.ticks.saturating_sub(1);
+        Ok(if state.ticks == 0 {
             wasmtime::UpdateDeadline::Interrupt
         } else {
             wasmtime::UpdateDeadline::Continue(1)
@@ -105,9 +112,15 @@ fn limited_store(engine: &Engine) -> Store<HostState> {
     store
 }
 
-/// Gives the next call its full time.
-fn restart_clock(store: &mut Store<HostState>) {
-    store.data_mut().ticks = 0;
+/// How many ticks a call of at most so many instructions has.
+fn ticks(limit: u64) -> u32 {
+    let ticks = u32::try_from(limit / PER_TICK).unwrap_or(MAX_TICKS);
+    ticks.saturating_add(MIN_TICKS).min(MAX_TICKS)
+}
+
+/// Gives the next call this much time.
+fn restart_clock(store: &mut Store<HostState>, ticks: u32) {
+    store.data_mut().ticks = ticks;
     store.set_epoch_deadline(1);
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use aecp_contract::{
     ABI_VERSION,
+    cost::Cost,
     digest::Digest,
     layout::{self, Name},
     manifest::{
@@ -112,6 +113,7 @@ pub(crate) fn manifest() -> Manifest {
             policy("region", Enforcement::Blocking),
             policy("silent", Enforcement::AuditOnly),
         ],
+        cost: Cost { base: u64::MAX, ..Cost::default() },
         tests: TestSummary::default(),
         self_check: SelfCheckSummary::default(),
     }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, thread};
 
 use aecp_contract::{
+    cost::Cost,
     manifest::{AuditLevel, Manifest},
     native::this_machine,
     refusal::{Code, Refusal},
@@ -192,6 +193,20 @@ fn code_that_this_host_cannot_run_is_interpreted_and_the_reason_is_told() {
         assert_eq!(set.decide_json(br#"{"customer.region":"EU"}"#).decision(), Decision::Allow);
         assert_eq!(set.decide_json(br#"{"customer.region":"US"}"#).decision(), Decision::Deny);
     }
+}
+
+#[test]
+fn a_module_is_held_to_the_cost_that_its_manifest_says() {
+    let engine = Engine::new().unwrap();
+    let core = core('E', AuditLevel::None);
+    let load = |base| {
+        let cost = Cost { base, ..Cost::default() };
+        interpreted(&engine, &core, Manifest { cost, ..manifest() })
+    };
+    let refusal = load(5).unwrap_err();
+    assert!(refusal.detail.contains("too long"), "{refusal}");
+    let set = Arc::new(load(200).unwrap());
+    assert_eq!(set.decide_json(br#"{"customer.region":"EU"}"#).decision(), Decision::Allow);
 }
 
 #[test]

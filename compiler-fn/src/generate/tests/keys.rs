@@ -30,7 +30,8 @@ fn agrees(set: &PolicySet, values: &[String]) -> bool {
     for given in present.chain(["".to_owned(), "\"a.x\":[],".to_owned(), "\"a.x\":null,".to_owned()]) {
         for rest in ["\"b.ok\":false,\"a.y\":4", "\"b.ok\":true", "\"a.y\":3"] {
             let request = format!("{{{given}{rest}}}");
-            let expected: Verdict = reference::decide(set, &serde_json::from_str(&request).unwrap());
+            let expected: Verdict =
+                reference::decide(set, &serde_json::from_str::<serde_json::Value>(&request).unwrap());
             assert_eq!(interpreter.decide(&request).unwrap(), expected, "{request}");
             violated += expected.violated.len();
         }
