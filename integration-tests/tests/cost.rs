@@ -191,6 +191,22 @@ fn a_worst_request_for_each_kind_of_search_comes_near_the_bound() {
 }
 
 #[test]
+fn texts_that_all_collide_and_atoms_that_all_policies_share_come_near_the_bound() {
+    // The lookup's hash mixes the length, the first and the last eight bytes: these differ in none.
+    let entries = list(50, |n| format!("\"aaaaaaaa{n:04}bbbbbbbb\""));
+    let mut counted = one("t: STRING", &format!("t IN [{entries}]"));
+    counted.near(6, r#"{"t":"aaaaaaaa0050bbbbbbbb"}"#);
+    counted.near(6, r#"{"t":"aaaaaaaa0049bbbbbbbb"}"#);
+
+    let constraint = |n| format!("l CONTAINS \"admin\" OR n == {n}");
+    let policies = (0..50).map(|n| policy(&format!("p{n}"), "requests", &constraint(n)));
+    let text: String =
+        ["SCHEMA { l: LIST<STRING> n: INT }\n".to_owned()].into_iter().chain(policies).collect();
+    let elements = list(2000, |_| r#""admim""#.to_owned());
+    Counted::of(&text).near(4, &format!(r#"{{"l":[{elements}],"n":50}}"#));
+}
+
+#[test]
 fn a_large_set_costs_at_most_its_bound_and_comes_near_it_where_all_its_policies_are_looked_at() {
     let large = |policies: usize| {
         let mut text = String::new();
