@@ -1,4 +1,4 @@
-//! From a request's JSON to attribute slots, in one pass and without a tree of values.
+//! From a request to attribute slots, in one pass and without a tree of values: from JSON, and from HTTP.
 //!
 //! Nested objects and dotted keys are the same attribute. `null` is the same as leaving the attribute out.
 //! An attribute that is given twice, or whose value is not of its declared type, is there but unusable
@@ -10,6 +10,9 @@
 //! them: it is at one byte of the text at a time, keeps the objects that are open in a list, and allocates nothing
 //! that it does not keep for the next request. Reading takes time and room in proportion to the text, however it
 //! is nested.
+//!
+//! `http` reads a request's line and headers, with the same rules ([`HttpRequest`] says which attributes they are),
+//! and takes the types of their texts from `text`.
 
 use crate::{
     manifest::AttributeDeclaration,
@@ -17,6 +20,7 @@ use crate::{
 };
 
 mod authzen;
+mod http;
 mod json;
 mod leaf;
 mod number;
@@ -24,8 +28,10 @@ mod reader;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use authzen::AuthZenRequest;
+pub use http::HttpRequest;
 
 use json::{Fault, Scanner};
 use reader::{Reader, Stop};
@@ -106,6 +112,40 @@ impl AttributeTable {
     ) -> Result<(), RequestError> {
         slots.reset();
         authzen::read(self, request, slots)
+    }
+
+    /// Reads the line and headers of an HTTP request, as [`HttpRequest`] describes. `slots` is reset first.
+    ///
+    /// # Errors
+    /// [`RequestError::TooLarge`].
+    pub fn read_http<'h, H>(
+        &self,
+        request: HttpRequest<'h, H>,
+        slots: &mut SlotBuffer,
+    ) -> Result<(), RequestError>
+    where
+        H: IntoIterator<Item = (&'h str, &'h [u8])>,
+    {
+        slots.reset();
+        Ok(http::read(&self.names, request, slots)?)
+    }
+
+    /// Reads JSON as the value of `name`, as if it stood there in the plain form, into slots that already hold other
+    /// parts of the request: an HTTP body as `body`, the claims of a token as `principal`. What is given here and in
+    /// another part is given twice. A part that is left out is missing, and a policy may ask for that: a body that is
+    /// too long to be read is to be refused, not left out.
+    ///
+    /// # Errors
+    /// [`RequestError`] if it is no JSON, or too large; the slots must then be read into anew.
+    pub fn add_json(&self, name: &str, json: &[u8], slots: &mut SlotBuffer) -> Result<(), RequestError> {
+        let text = std::str::from_utf8(json).map_err(|error| not_utf8(json, error.valid_up_to()))?;
+        let scan = Scanner::new(text);
+        let mut reader = Reader { names: &self.names, scan, slots };
+        let read = match reader.walk(REQUEST_NODE, name.as_bytes()) {
+            Some(node) => reader.value(0, node),
+            None => scan.skip(0).map_err(Stop::from),
+        };
+        read.and_then(|at| Ok(scan.end(at)?)).map_err(|stop| RequestError::new(stop, text))
     }
 }
 

@@ -11,9 +11,11 @@
 use crate::value::Type;
 
 mod buffer;
+mod growing;
 
 pub(crate) use buffer::Payload;
 pub use buffer::SlotBuffer;
+pub(crate) use growing::GrowingLists;
 
 /// The name under which the core module exports its decision function.
 pub const DECIDE_EXPORT: &str = "aecp:policy/evaluation@0.1.0#decide";

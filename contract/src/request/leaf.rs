@@ -6,11 +6,9 @@ use super::{
     json::{ELEMENT_END, Fault, Raw, fault, unescape},
     reader::{Reader, Stop},
     table::Leaf,
+    text,
 };
-use crate::{
-    slots::{ARENA_SIZE, Payload, RequestTooLarge, Tag},
-    value::{Duration, Ip},
-};
+use crate::slots::{ARENA_SIZE, Payload, RequestTooLarge, Tag};
 
 /// One value, read as one of a certain type.
 enum Scalar {
@@ -116,12 +114,7 @@ impl Reader<'_> {
             }
             text = std::str::from_utf8(room).ok()?;
         }
-        match tag {
-            Tag::Timestamp => text.parse().ok().map(Payload::instant),
-            Tag::Duration => text.parse().ok().map(|Duration(ms)| Payload(ms as u64, 0)),
-            Tag::Address => text.parse().ok().map(|Ip(bits)| Payload::halves(bits)),
-            _ => None,
-        }
+        text::parse_quoted(tag, text)
     }
 
     /// Reads the list that starts here. If it is unusable, the arena stays as it was.

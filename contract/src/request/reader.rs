@@ -156,7 +156,8 @@ impl Reader<'_> {
         found
     }
 
-    fn walk(&mut self, mut node: NodeIndex, key: &[u8]) -> Option<NodeIndex> {
+    /// The node that a dotted name leads to; the attributes on the way hold an object.
+    pub(super) fn walk(&mut self, mut node: NodeIndex, key: &[u8]) -> Option<NodeIndex> {
         let mut names = key.split(|byte| *byte == b'.').peekable();
         while let Some(name) = names.next() {
             node = self.names.child(node, name)?;

@@ -7,6 +7,7 @@ use crate::{
 };
 
 mod authzen;
+mod http;
 mod limits;
 mod oracle;
 mod random;

@@ -1,6 +1,6 @@
 //! The image of the module's arena, as requests fill it.
 
-use super::{ARENA_BASE, ARENA_SIZE, RequestTooLarge, SLOT_SIZE, Tag};
+use super::{ARENA_BASE, ARENA_SIZE, GrowingLists, RequestTooLarge, SLOT_SIZE, Tag};
 use crate::value::{Attribute, Ip, Timestamp, Type, Value};
 
 const SLOT: usize = SLOT_SIZE as usize;
@@ -27,6 +27,8 @@ pub(crate) struct Room {
     pub(crate) text: Vec<u8>,
     /// The elements of a list.
     pub(crate) list: Vec<u8>,
+    /// Lists whose elements do not stand together.
+    pub(crate) growing: GrowingLists,
 }
 
 impl SlotBuffer {
@@ -64,6 +66,11 @@ impl SlotBuffer {
     #[must_use]
     pub fn is_missing(&self, slot: usize) -> bool {
         self.bytes[slot * SLOT] == Tag::Missing as u8
+    }
+
+    /// Whether the attribute is there but unusable.
+    pub(crate) fn is_invalid(&self, slot: usize) -> bool {
+        self.bytes[slot * SLOT] == Tag::Invalid as u8
     }
 
     /// Marks the attribute as there but unusable.
@@ -182,6 +189,13 @@ impl SlotBuffer {
         slot[..8].copy_from_slice(&u64::from(tag as u8).to_le_bytes());
         slot[8..16].copy_from_slice(&payload.0.to_le_bytes());
         slot[16..].copy_from_slice(&payload.1.to_le_bytes());
+    }
+
+    /// The first number of the payload, if the slot has this tag.
+    pub(crate) fn payload_of(&self, slot: usize, tag: Tag) -> Option<u64> {
+        let slot = &self.bytes[slot * SLOT..][..SLOT];
+        let payload = slot[8..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+        payload.filter(|_| slot[0] == tag as u8)
     }
 
     fn put_tag(&mut self, slot: usize, tag: Tag) {

@@ -168,7 +168,7 @@ fn object(value: impl Strategy<Value = String>) -> impl Strategy<Value = String>
     prop::collection::vec(member, 0..7).prop_map(|members| joined('{', &members, '}'))
 }
 
-fn request() -> impl Strategy<Value = String> {
+pub(super) fn request() -> impl Strategy<Value = String> {
     let scalar = || prop::sample::select(&SCALARS[..]).prop_map(str::to_owned);
     let value = scalar().boxed().prop_recursive(5, 60, 6, move |inner| {
         let alike = (scalar(), 0..4usize).prop_map(|(text, count)| vec![text; count]);
