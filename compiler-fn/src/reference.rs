@@ -66,9 +66,15 @@ pub trait Attributes {
     fn attribute(&self, path: &str, ty: &Type) -> Attribute;
 }
 
-/// What the set says of a request.
+/// What the set says of a request, a JSON object.
 #[must_use]
-pub fn decide(set: &PolicySet, request: &impl Attributes) -> Verdict {
+pub fn decide(set: &PolicySet, request: &Json) -> Verdict {
+    decide_on(set, request)
+}
+
+/// What the set says of a request in any form.
+#[must_use]
+pub fn decide_on(set: &PolicySet, request: &impl Attributes) -> Verdict {
     let mut verdict = Verdict {
         decision: Decision::Allow,
         audit: AuditLevel::None,

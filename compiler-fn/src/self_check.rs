@@ -47,14 +47,11 @@ const MAX_THREADS: usize = 8;
 /// Policies that one thread prepares in one go.
 const POLICIES: usize = 32;
 
-/// Policies that are also tried with the attributes missing by which the module indexes its policies, evenly
-/// spread: it must look at all of them then, which costs.
-const THOROUGH: usize = 128;
-
-/// About as many policies are evaluated by the reference evaluator for whole verdicts, or each policy
-/// [`MIN_SAMPLE`] times where that is more.
+/// What takes the longer the more policies the set has is done so often that about so many policies are evaluated
+/// for it, or [`MIN_SAMPLE`] times where that is more: comparing whole verdicts, and trying a policy's atoms also
+/// with the attributes missing by which the module indexes its policies, so that it looks at all of them.
 const SAMPLED: usize = 16_384;
-const MIN_SAMPLE: usize = 12;
+const MIN_SAMPLE: usize = 8;
 
 /// Why a module did not pass.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +79,8 @@ fn check_with(
     threads: usize,
 ) -> Result<SelfCheckSummary, SelfCheckError> {
     let constants = boundaries::constants(set);
-    let every = set.policies.len().div_ceil(THOROUGH).max(1);
+    let sample = (SAMPLED / set.policies.len().max(1)).max(MIN_SAMPLE);
+    let every = set.policies.len().div_ceil(sample).max(1);
     let all: Vec<usize> = (0..set.policies.len()).collect();
     let chunks: Vec<&[usize]> = all.chunks(POLICIES).collect();
     let prepared = in_parallel(&chunks, threads, |policies| {
@@ -100,7 +98,6 @@ fn check_with(
         decisive: found.iter().map(|cases| cases.decisive).sum(),
     };
     let batches = packing::batches(set, &subjects, &found);
-    let sample = (SAMPLED / set.policies.len().max(1)).max(MIN_SAMPLE);
     let checker = Checker { set, module, subjects: &subjects };
     // Spread evenly: of so many batches some requests each, or of some batches one.
     let stride = batches.len().div_ceil(sample).max(1);

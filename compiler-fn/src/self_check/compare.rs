@@ -51,7 +51,7 @@ impl Checker<'_> {
             let mut found = self.compare(&request, &verdict, &mut interpreter);
             if let (None, Ok(verdict), true) = (&found, &verdict, whole > 0) {
                 whole -= 1;
-                let expected = reference::decide(self.set, &request);
+                let expected = reference::decide_on(self.set, &request);
                 found = self.compare_whole(&expected, verdict, || json(&request));
             }
             if let Some(found) = found
@@ -114,16 +114,16 @@ impl Checker<'_> {
     }
 
     fn differs(&self, case: &Case, verdict: &Result<Verdict, InterpretError>) -> Option<Unequal> {
-        let expected = outcome(case.outcome == Truth::True, case.outcome == Truth::Unknown);
+        let expected = (case.outcome == Truth::True, case.outcome == Truth::Unknown);
         let verdict = match verdict {
             Ok(verdict) => verdict,
-            Err(error) => return Some((expected.to_owned(), error.to_string())),
+            Err(error) => return Some((outcome(expected).to_owned(), error.to_string())),
         };
         let index = case.policy as u32;
         let has = |list: &[u32]| list.binary_search(&index).is_ok();
-        let found = outcome(has(&verdict.violated), has(&verdict.indeterminate));
+        let found = (has(&verdict.violated), has(&verdict.indeterminate));
         if found != expected {
-            return Some((expected.to_owned(), found.to_owned()));
+            return Some((outcome(expected).to_owned(), outcome(found).to_owned()));
         }
         let info = &self.set.policies[case.policy].info;
         if case.scope != Truth::False && verdict.audit < info.audit {
@@ -160,12 +160,14 @@ impl Checker<'_> {
         }
         let said = |verdict: &Verdict, index: usize| {
             let has = |list: &[u32]| list.binary_search(&(index as u32)).is_ok();
-            outcome(has(&verdict.violated), has(&verdict.indeterminate))
+            (has(&verdict.violated), has(&verdict.indeterminate))
         };
         let all = 0..self.set.policies.len();
         let policy = all.into_iter().find(|index| said(expected, *index) != said(found, *index));
         let (expected, found) = match policy {
-            Some(index) => (said(expected, index).to_owned(), said(found, index).to_owned()),
+            Some(index) => {
+                (outcome(said(expected, index)).to_owned(), outcome(said(found, index)).to_owned())
+            }
             None => {
                 let whole = |verdict: &Verdict| {
                     format!("{}, AUDIT: {}", describe(self.set, verdict), verdict.audit.as_str())
@@ -178,8 +180,9 @@ impl Checker<'_> {
     }
 }
 
-fn outcome(violated: bool, indeterminate: bool) -> &'static str {
-    match (violated, indeterminate) {
+/// Violated, indeterminate: in words.
+fn outcome(listed: (bool, bool)) -> &'static str {
+    match listed {
         (true, true) => "violated and indeterminate",
         (true, false) => "violated",
         (false, true) => "indeterminate",

@@ -9,8 +9,8 @@ pub(super) struct Instruction<'a> {
     pub(super) operator: Operator<'a>,
 }
 
-/// The instructions of the functions that depend on the set, each with its function's number. (A helper's number
-/// is that of its type.)
+/// The instructions of the functions that depend on the set: all but the helpers. Each helper has a type of its
+/// own; three types come after theirs.
 pub(super) fn functions(core: &[u8]) -> Vec<Vec<Instruction<'_>>> {
     let mut types: Vec<u32> = Vec::new();
     let mut bodies: Vec<FunctionBody<'_>> = Vec::new();
@@ -23,8 +23,8 @@ pub(super) fn functions(core: &[u8]) -> Vec<Vec<Instruction<'_>>> {
             _ => {}
         }
     }
-    let all = (0..).zip(types).zip(bodies);
-    let own = all.filter(|((number, ty), _)| number != ty).map(|(_, body)| body);
+    let helpers = types.into_iter().max().unwrap() as usize - 2;
+    let own = bodies.into_iter().skip(helpers);
     let instructions = own.map(|body| {
         let mut reader = body.get_operators_reader().unwrap();
         let mut instructions = Vec::new();

@@ -19,7 +19,7 @@ use crate::{reference::Attributes, set::PolicySet};
 const BATCH: usize = 512;
 
 /// Requests of a group that more cases may join, newest first.
-const OPEN: usize = 64;
+const OPEN: usize = 32;
 
 /// The most attributes of a request that policies share, so that it fits the module's arena.
 const MAX_SHARED: usize = 64;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{
     MAX_REQUESTS,
-    subject::{Choice, Subject},
+    subject::{Choice, MAX_TRIED, Subject},
 };
 use crate::{
     language::ast::{Condition, ConditionKind},
@@ -43,6 +43,9 @@ pub(super) struct Cases {
     pub(super) decisive: u32,
 }
 
+/// An AND or OR of which one operand, the given one, is to be UNKNOWN, and the next one decides nevertheless.
+type Mask<'a> = (&'a Condition, usize);
+
 /// What an atom should be.
 struct Wish {
     atom: usize,
@@ -65,6 +68,17 @@ pub(super) fn cases(subject: &Subject<'_>, thorough: bool) -> Cases {
     for wanted in ALL.into_iter().flat_map(|scope| ALL.map(|constraint| (scope, constraint))) {
         let mut wishes = Wishes::new(0);
         wishes.both(subject, wanted.0, wanted.1);
+        add(satisfy(subject, &wishes.list).0, &mut found);
+    }
+    let mut masks = Vec::new();
+    let (scope, constraint) = subject.conditions();
+    let mut first = 0;
+    for condition in scope.into_iter().chain([constraint]) {
+        joined(condition, &mut first, &mut masks);
+    }
+    for (atom, node, unknown) in masks.into_iter().take(MAX_TRIED) {
+        let mut wishes = Wishes::new(0);
+        wishes.isolate(subject, atom, Some((node, unknown)));
         add(satisfy(subject, &wishes.list).0, &mut found);
     }
     // Takes an atom through its values; whether it changed the outcome.
@@ -108,7 +122,7 @@ fn isolating(subject: &Subject<'_>, atom: usize) -> Vec<u16> {
     let mut first = None;
     for attempt in 0..ATTEMPTS {
         let mut wishes = Wishes::new(attempt);
-        wishes.isolate(subject, atom);
+        wishes.isolate(subject, atom, None);
         let (choice, satisfied) = satisfy(subject, &wishes.list);
         if satisfied {
             return choice;
@@ -175,32 +189,44 @@ impl Wishes {
         self.wish(conditions.1, Some(constraint));
     }
 
-    /// Wishes that the policy's outcome depends on one atom.
-    fn isolate(&mut self, subject: &Subject<'_>, atom: usize) {
+    /// Wishes that the policy's outcome depends on one atom, or on the AND or OR that begins with it.
+    fn isolate(&mut self, subject: &Subject<'_>, atom: usize, mask: Option<Mask<'_>>) {
         let (scope, constraint) = subject.conditions();
         let in_scope = scope.map_or(0, count);
         if let Some(scope) = scope {
-            self.isolate_in(scope, Truth::True, atom);
+            self.isolate_in(scope, Truth::True, atom, mask);
         }
         // The outcome is `scope AND NOT constraint`.
         let other = if atom < in_scope { Truth::False } else { Truth::True };
-        self.isolate_in(constraint, other, atom);
+        self.isolate_in(constraint, other, atom, mask);
     }
 
     /// Wishes that the condition depends on the atom if it has it, else that it is `other`.
-    fn isolate_in(&mut self, condition: &Condition, other: Truth, atom: usize) {
+    fn isolate_in(&mut self, condition: &Condition, other: Truth, atom: usize, mask: Option<Mask<'_>>) {
         if !(self.next..self.next + count(condition)).contains(&atom) {
             return self.wish(condition, Some(other));
         }
-        match &condition.node {
-            ConditionKind::And(operands) => {
-                operands.iter().for_each(|operand| self.isolate_in(operand, Truth::True, atom));
+        let (operands, neutral) = match &condition.node {
+            ConditionKind::And(operands) => (operands, Truth::True),
+            ConditionKind::Or(operands) => (operands, Truth::False),
+            ConditionKind::Not(operand) => return self.isolate_in(operand, other, atom, mask),
+            ConditionKind::Atom(_) => {
+                self.next += 1;
+                return;
             }
-            ConditionKind::Or(operands) => {
-                operands.iter().for_each(|operand| self.isolate_in(operand, Truth::False, atom));
+        };
+        match mask {
+            Some((node, unknown)) if std::ptr::eq(node, condition) => {
+                for (number, operand) in operands.iter().enumerate() {
+                    let truth = match (number + operands.len() - unknown) % operands.len() {
+                        0 => Truth::Unknown,
+                        1 => neutral.not(),
+                        _ => neutral,
+                    };
+                    self.wish(operand, Some(truth));
+                }
             }
-            ConditionKind::Not(operand) => self.isolate_in(operand, other, atom),
-            ConditionKind::Atom(_) => self.next += 1,
+            _ => operands.iter().for_each(|operand| self.isolate_in(operand, neutral, atom, mask)),
         }
     }
 
@@ -227,6 +253,22 @@ impl Wishes {
             self.wish(operand, wished);
         }
         self.alternatives |= truth.is_some_and(|truth| truth != neutral);
+    }
+}
+
+/// Every operand of every AND and OR, with the number of the first atom of the whole.
+fn joined<'a>(
+    condition: &'a Condition,
+    next: &mut usize,
+    masks: &mut Vec<(usize, &'a Condition, usize)>,
+) {
+    match &condition.node {
+        ConditionKind::And(operands) | ConditionKind::Or(operands) => {
+            masks.extend((0..operands.len()).map(|operand| (*next, condition, operand)));
+            operands.iter().for_each(|operand| joined(operand, next, masks));
+        }
+        ConditionKind::Not(operand) => joined(operand, next, masks),
+        ConditionKind::Atom(_) => *next += 1,
     }
 }
 

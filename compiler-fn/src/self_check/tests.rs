@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     check::check,
-    compile::from_core,
+    compile::{CompileError, from_core},
     generate::{self, CoreModule},
     language::{
         arbitrary::{nowhere, typed::typed_condition},
@@ -108,11 +108,16 @@ fn a_set_whose_module_is_at_fault_is_not_compiled() {
     let bound = all.iter().flatten().find(|i| matches!(i.operator, Operator::I64Const { value: 7 }));
     let error = from_core(&set, module(&off_by_one(&core, bound.unwrap().at)), Vec::new(), &mut |_| ())
         .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the code generator is at fault, nothing was signed, please report this: policy `near` on the \
-         request {\"region\":\"eu-central-1x\",\"resource.type\":\"upload\",\"size.kb\":6} should be: \
-         neither violated nor indeterminate; the module says: violated"
+    assert!(matches!(error, CompileError::SelfCheck(_)));
+    let said = error.to_string();
+    println!("{said}");
+    let begins = "the code generator is at fault, nothing was signed, please report this: policy `near` on the request {";
+    assert!(said.starts_with(begins), "{said}");
+    assert!(
+        said.ends_with(
+            "\"size.kb\":6} should be: neither violated nor indeterminate; the module says: violated"
+        ),
+        "{said}"
     );
 }
 
