@@ -50,8 +50,8 @@ const POLICIES: usize = 32;
 /// What takes the longer the more policies the set has is done so often that about so many policies are evaluated
 /// for it, or [`MIN_SAMPLE`] times where that is more: comparing whole verdicts, and trying a policy's atoms also
 /// with the attributes missing by which the module indexes its policies, so that it looks at all of them.
-const SAMPLED: usize = 16_384;
-const MIN_SAMPLE: usize = 8;
+const SAMPLED: usize = 8192;
+const MIN_SAMPLE: usize = 4;
 
 /// Why a module did not pass.
 #[derive(Debug, thiserror::Error)]

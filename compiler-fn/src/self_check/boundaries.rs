@@ -151,8 +151,8 @@ fn around_literals(atom: &Atom, ty: &Type, constants: Option<&BTreeSet<&str>>) -
         literals.iter().filter_map(|literal| literal_value(&literal.node, ty)).filter(short).collect();
     let mut values = Vec::new();
     if let (Type::String, Some(constants)) = (ty, constants) {
-        // What other policies compare the attribute with: the first constants, and those next in order.
-        values.extend(constants.iter().take(2).map(|text| Value::Text((*text).to_owned())));
+        // What other policies compare the attribute with: the first constant, and those next in order.
+        values.extend(constants.iter().take(1).map(|text| Value::Text((*text).to_owned())));
         for value in given.first().into_iter().chain(given.last()) {
             let Value::Text(text) = value else { continue };
             let next = constants

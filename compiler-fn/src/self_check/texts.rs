@@ -2,7 +2,7 @@
 
 use aecp_contract::value::{Type, Value};
 
-/// Texts that differ from `text` in its length by one character, or in one character.
+/// Texts that differ from `text` in one character at the end or in the middle, or are one longer or shorter.
 pub(super) fn near(text: &str) -> Vec<String> {
     let characters: Vec<char> = text.chars().collect();
     let last = characters.len().wrapping_sub(1);
@@ -13,7 +13,6 @@ pub(super) fn near(text: &str) -> Vec<String> {
     texts.push(format!("{text}x"));
     if !characters.is_empty() {
         texts.push(characters[..last].iter().collect());
-        texts.push(changed(&characters, 0));
     }
     // Long texts are compared word by word.
     if characters.len() > 8 {
