@@ -9,7 +9,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use wasmparser::Operator;
 
 use super::{
-    mutants::{functions, mutants, off_by_one, patched, table},
+    mutants::{functions, mutants, nothing, off_by_one, patched, table},
     *,
 };
 use crate::{
@@ -165,8 +165,7 @@ fn a_policy_left_out_of_a_branch_or_noted_as_another_is_caught() {
     let core = generate::core_module(&set).unwrap().bytes;
     checked(&set, &core).unwrap();
     let entries = table(&core);
-    let does_nothing = |function: &Vec<_>| function.len() <= 1; // its end
-    let nothing = functions(&core).iter().position(does_nothing).unwrap() as u32;
+    let nothing = nothing(&core);
     for (number, (at, function)) in entries.iter().enumerate().filter(|(_, (_, f))| *f != nothing) {
         assert!(*function < 128 && nothing < 128, "of one byte each");
         let found =
