@@ -4,11 +4,13 @@ use std::hint::black_box;
 
 use aecp_compiler::{
     compile::compile_sources,
+    local::LocalRelease,
     source::{Source, Sources},
 };
 use aecp_contract::{slots::SlotBuffer, verdict::Decision, verdict::Verdict};
-use aecp_enforcer::{PolicyInstance, PolicyPre};
+use aecp_enforcer::{Execution, PolicyInstance, PolicyPre, VerifiedRelease};
 use anyhow::Context as _;
+use ed25519_dalek::SigningKey;
 
 use crate::{
     engine::{Engine, Outcome},
@@ -74,11 +76,16 @@ fn policy(rule: &Rule) -> String {
 /// The set as an enforcer holds it: the one place here that knows how a module is loaded.
 fn load(files: Vec<(String, String)>) -> anyhow::Result<PolicyPre> {
     let files = files.into_iter().map(|(path, text)| Source { path, text });
-    let compiled = compile_sources(&Sources::new(files.collect()))?
+    let compiled = compile_sources(&Sources::new(files.collect()), &mut |_| ())?
         .compiled
         .context("the generated set has errors")?;
-    let engine = aecp_enforcer::Engine::new()?;
-    Ok(PolicyPre::new(&engine, &compiled.core, compiled.manifest)?)
+    let key = SigningKey::from_bytes(&[1; 32]); // of a release that stays in this process
+    let LocalRelease { envelope, artifacts, root, channel } =
+        LocalRelease::sign(&compiled, &key, aecp_enforcer::now())?;
+    let release = VerifiedRelease::verify(envelope, artifacts, &root, &channel)?;
+    let set = PolicyPre::load(&aecp_enforcer::Engine::new()?, &release)?;
+    anyhow::ensure!(*set.execution() == Execution::Native, "AECP has no machine code for this machine");
+    Ok(set)
 }
 
 pub(crate) struct Aecp {

@@ -10,6 +10,7 @@ pub mod findings;
 pub mod generate;
 pub mod interpret;
 pub mod language;
+pub mod local;
 pub mod native;
 pub mod publish;
 pub mod reference;

@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 use super::{
     Format, SetArgument,
     decide::{next_line, open},
-    local::LocalRelease,
+    local,
 };
 use crate::{
     Outcome,
@@ -81,11 +81,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let mut profile = Profile::start();
     let Some(compiled) = super::compile(&sources, &mut profile)? else { return Ok(Outcome::Bad) };
     profile.begin("sign");
-    let release = LocalRelease::sign(&compiled)?;
+    let release = local::sign(&compiled)?;
     profile.end();
     let engine = Engine::new()?;
     profile.begin("load");
-    let set = release.load(&engine)?;
+    let set = local::load(release, &engine)?;
     profile.end();
     let mut instance = set.instantiate()?;
     let mut bench = Bench::default();

@@ -6,7 +6,7 @@ use aecp_contract::digest::Digest;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{Format, SetArgument, local::LocalRelease};
+use super::{Format, SetArgument, local};
 use crate::{
     Outcome,
     profile::{Cost, Profile},
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let Some(compiled) = super::compile(&sources, &mut profile)? else { return Ok(Outcome::Bad) };
     if arguments.profile {
         profile.begin("sign");
-        LocalRelease::sign(&compiled)?;
+        local::sign(&compiled)?;
         profile.end();
     }
     let out = &arguments.out;

@@ -12,7 +12,7 @@ use aecp_enforcer::{Artifacts, Decided, Engine, PolicyPre, Reason, ReleaseSource
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{SetArgument, local::LocalRelease, read};
+use super::{SetArgument, local, read};
 use crate::{Outcome, profile::Profile, terminal::progress};
 
 /// The most bytes that one request may have.
@@ -77,7 +77,7 @@ fn policy_set(arguments: &Arguments) -> anyhow::Result<Option<Arc<PolicyPre>>> {
     if let Some(set) = &arguments.set {
         let sources = SetArgument { set: set.clone() }.sources()?;
         let Some(compiled) = super::compile(&sources, &mut Profile::start())? else { return Ok(None) };
-        return Ok(Some(Arc::new(LocalRelease::sign(&compiled)?.load(&engine)?)));
+        return Ok(Some(Arc::new(local::load(local::sign(&compiled)?, &engine)?)));
     }
     let ReleaseArguments { store: Some(store), channel: Some(channel), root: Some(root) } =
         &arguments.release
