@@ -9,7 +9,7 @@ use aecp_contract::{
 };
 
 use crate::{
-    check,
+    analyse,
     findings::{Finding, has_errors},
     generate::{self, TooManyConstants},
     interpret::InterpretError,
@@ -116,7 +116,7 @@ pub struct Outcome {
 /// # Errors
 /// [`CompileError`], but for failed tests, which are findings.
 pub fn compile_sources(sources: &Sources) -> Result<Outcome, CompileError> {
-    let mut checked = check::check(sources);
+    let mut checked = analyse::check(sources);
     debug_assert_eq!(checked.set.is_none(), has_errors(&checked.findings));
     let Some(set) = checked.set else {
         return Ok(Outcome { compiled: None, findings: checked.findings });

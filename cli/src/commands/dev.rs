@@ -8,7 +8,7 @@ use std::{
 };
 
 use aecp_compiler::{
-    check::check,
+    analyse::check,
     compile::{CompileError, Compiled, compile},
     language::ast::Expect,
     publish::Store,
