@@ -58,6 +58,9 @@ fn render(finding: &Finding, sources: &Sources, renderer: &Renderer) -> String {
     if let Some(cause) = &finding.cause {
         group = group.element(Level::NOTE.message(cause.as_str()));
     }
+    if let Some(witness) = &finding.witness {
+        group = group.element(Level::NOTE.message(format!("this request shows it: {witness}")));
+    }
     if let Some(suggestion) = &finding.suggestion {
         group = group.element(Level::HELP.message(suggestion.as_str()));
     }

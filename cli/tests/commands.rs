@@ -217,6 +217,42 @@ POLICY second {
 }
 
 #[test]
+fn a_contradiction_is_refused_with_a_request_that_shows_it() {
+    let folder = folder(
+        r#"POLICY low { SCOPE: doc CONSTRAINT: n <= 5 ENFORCEMENT: BLOCKING }
+        POLICY high { SCOPE: requests WHERE ok CONSTRAINT: n > 5 ENFORCEMENT: BLOCKING }
+        POLICY late { SCOPE: doc CONSTRAINT: n <= 9 ENFORCEMENT: ADVISORY }"#,
+    );
+    let checked = aecp(folder.path(), &["check", "set", "--format", "json"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let report: Value = serde_json::from_str(&out(&checked)).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let kinds: Vec<_> =
+        findings.iter().map(|finding| (&finding["kind"], &finding["severity"])).collect();
+    assert_eq!(
+        kinds,
+        [(&json!("contradiction"), &json!("error")), (&json!("shadowed"), &json!("warning"))]
+    );
+    assert_eq!(findings[0]["policies"], json!(["high", "low"]));
+    assert_eq!(findings[1]["policies"], json!(["late", "low"]));
+    let witness = json!({ "n": 0, "ok": true, "resource.type": "doc" });
+    assert_eq!(findings[0]["witness"], witness);
+    let labels: Vec<_> = findings[0]["spans"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|span| span["label"].as_str().unwrap())
+        .collect();
+    let expected =
+        ["`high` asks for this", "`high` applies here", "`low` asks for this", "`low` applies here"];
+    assert_eq!(labels, expected);
+    assert!(err(&aecp(folder.path(), &["check", "set"])).contains("this request shows it: {\"n\": 0"));
+    let compiled = aecp(folder.path(), &["compile", "set", "--out", "out"]);
+    assert_eq!(compiled.status.code(), Some(1));
+    assert!(err(&compiled).contains("error[E040]"), "{}", err(&compiled));
+}
+
+#[test]
 fn two_compilations_in_two_processes_give_the_same_bytes() {
     let folder = folder(RESIDENCY);
     let folder = folder.path();
@@ -283,7 +319,8 @@ fn a_profile_has_every_phase_with_its_time() {
     let profile: Value = serde_json::from_str(&out(&aecp(folder, &args))).unwrap();
     let phases = profile["profile"]["phases"].as_array().unwrap();
     let names: Vec<_> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
-    let all = ["parse", "check", "generate", "component", "test", "self_check", "native", "sign"];
+    let all =
+        ["parse", "check", "analyse", "generate", "component", "test", "self_check", "native", "sign"];
     assert_eq!(names, all);
     assert!(phases.iter().all(|phase| phase["ms"].as_f64().unwrap() > 0.0), "{profile}");
     assert_eq!(profile["artifacts"].as_array().unwrap().len(), 6);

@@ -10,7 +10,7 @@ use aecp_contract::{
 };
 
 use crate::{
-    check,
+    analyse, check,
     findings::{Finding, has_errors},
     generate::{self, CoreModule, GenerateError, TooManyConstants},
     interpret::{InterpretError, Loaded},
@@ -31,6 +31,8 @@ pub enum Phase {
     Parse,
     /// Names, types, fields, tests.
     Check,
+    /// Conflicts between policies, over all requests.
+    Analyse,
     /// Optimising, and WebAssembly.
     Generate,
     /// The component around the module.
@@ -50,6 +52,7 @@ impl Phase {
         match self {
             Self::Parse => "parse",
             Self::Check => "check",
+            Self::Analyse => "analyse",
             Self::Generate => "generate",
             Self::Component => "component",
             Self::Test => "test",
@@ -227,7 +230,9 @@ pub fn compile_sources(
     started(Phase::Parse);
     let (files, findings) = check::parse_files(sources);
     started(Phase::Check);
-    let mut checked = check::check_files(sources, &files, findings);
+    let checked = check::check_files(sources, &files, findings);
+    started(Phase::Analyse);
+    let mut checked = analyse::analysed(checked);
     debug_assert_eq!(checked.set.is_none(), has_errors(&checked.findings));
     let Some(set) = &checked.set else {
         return Ok(Outcome { set: None, compiled: None, findings: checked.findings });

@@ -3,6 +3,7 @@
 //! Voice: lower case, no full stop, the user's own text in backticks, the language's words for types.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::source::{Sources, Span};
 
@@ -36,6 +37,22 @@ pub enum Kind {
     NoEffectYet,
     /// A TEST that failed.
     Test,
+    /// Two BLOCKING policies that no request to which both apply can satisfy.
+    Contradiction,
+    /// A policy that applies to no request.
+    Dead,
+    /// A policy that no request can violate.
+    Vacuous,
+    /// A policy that says nothing that another does not say.
+    Shadowed,
+    /// Two policies that ask for the same, with two ENFORCEMENTs.
+    ModeClash,
+    /// Two policies that apply to one request, of which one has an EXCEPTION.
+    ExceptionClash,
+    /// A question about the policies that could not be decided.
+    NotDecided,
+    /// A fault of the compiler.
+    Internal,
 }
 
 /// The constant codes of findings; `docs/language.md` explains each.
@@ -62,6 +79,10 @@ pub mod code {
     pub const BAD_LITERAL: &str = "E021";
     /// A TEST failed.
     pub const TEST_FAILED: &str = "E030";
+    /// Two BLOCKING policies that no request to which both apply can satisfy.
+    pub const CONTRADICTION: &str = "E040";
+    /// The compiler contradicts itself: please report it.
+    pub const INTERNAL: &str = "E099";
     /// An attribute that no SCHEMA declares.
     pub const UNDECLARED: &str = "W001";
     /// The uses of an attribute leave its type open.
@@ -70,6 +91,18 @@ pub mod code {
     pub const GIVEN: &str = "W003";
     /// Checked and passed on, but not enforced yet.
     pub const NO_EFFECT_YET: &str = "W010";
+    /// A policy that applies to no request.
+    pub const DEAD: &str = "W020";
+    /// A policy that no request can violate.
+    pub const VACUOUS: &str = "W021";
+    /// A policy that says nothing that another does not say.
+    pub const SHADOWED: &str = "W022";
+    /// Two policies that ask for the same, with two ENFORCEMENTs.
+    pub const MODE_CLASH: &str = "W023";
+    /// Two policies that apply to one request, of which one has an EXCEPTION.
+    pub const EXCEPTION_CLASH: &str = "W024";
+    /// A question about the policies that could not be decided.
+    pub const NOT_DECIDED: &str = "W025";
 }
 
 /// A place that a finding is about.
@@ -100,6 +133,8 @@ pub struct Finding {
     pub cause: Option<String>,
     /// What to write instead, where there is a likely answer.
     pub suggestion: Option<String>,
+    /// A request that shows it, in JSON as `aecp decide` reads it.
+    pub witness: Option<String>,
 }
 
 impl Finding {
@@ -114,6 +149,7 @@ impl Finding {
             labels: vec![Label { span, text: String::new() }],
             cause: None,
             suggestion: None,
+            witness: None,
         }
     }
 
@@ -149,6 +185,13 @@ impl Finding {
     #[must_use]
     pub fn try_instead(mut self, suggestion: impl Into<String>) -> Self {
         self.suggestion = Some(suggestion.into());
+        self
+    }
+
+    /// Adds a request that shows it.
+    #[must_use]
+    pub fn shown_by(mut self, request: impl Into<String>) -> Self {
+        self.witness = Some(request.into());
         self
     }
 
@@ -215,8 +258,8 @@ pub struct FindingJson<'a> {
     kind: Kind,
     severity: Severity,
     policies: &'a [String],
-    /// A request that shows the finding; none of today's kinds has one.
-    witness: Option<serde_json::Value>,
+    /// A request that shows the finding, digit by digit as the compiler wrote it.
+    witness: Option<&'a RawValue>,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'a str>,
@@ -256,7 +299,7 @@ impl Finding {
             kind: self.kind,
             severity: self.severity,
             policies: &self.policies,
-            witness: None,
+            witness: self.witness.as_deref().and_then(|json| serde_json::from_str(json).ok()),
             message: &self.message,
             cause: self.cause.as_deref(),
             suggestion: self.suggestion.as_deref(),

@@ -4,6 +4,7 @@
 //! clock, and no hash map decides an order, so that the same sources give the same bytes everywhere. It never
 //! enforces anything; the enforcers live elsewhere and share only `aecp-contract` with it.
 
+pub mod analyse;
 pub mod check;
 pub mod compile;
 pub mod findings;

@@ -31,6 +31,12 @@ pub struct PolicySet {
 pub struct Policy {
     /// What the manifest says of it.
     pub info: PolicyInfo,
+    /// Where its name stands.
+    pub span: Span,
+    /// Where ENFORCEMENT stands.
+    pub enforcement_span: Span,
+    /// Where EXCEPTION stands, if it does.
+    pub exception_span: Option<Span>,
     /// To which requests it applies; `None` is every request.
     pub scope: Option<Condition>,
     /// What must hold there.

@@ -4,9 +4,11 @@
     clippy::unwrap_used,
     reason = "a tool of tests: what fails must fail loudly"
 )]
-//! Tools of the integration tests: policy sets and requests made at random ([`generated`]), loading as enforcers
-//! do ([`release`]), and programs of other people to test against ([`python`]).
+//! Tools of the integration tests: policy sets and requests made at random ([`generated`]), worlds whose requests can
+//! all be listed ([`worlds`]), loading as enforcers do ([`release`]), and programs of other people to test against
+//! ([`python`]).
 
 pub mod generated;
 pub mod python;
 pub mod release;
+pub mod worlds;

@@ -1,8 +1,8 @@
 //! `aecp check`: every diagnostic of a set.
 
-use std::io::Write as _;
+use std::{collections::BTreeMap, io::Write as _};
 
-use aecp_compiler::{check::check, findings::has_errors};
+use aecp_compiler::{analyse::check, findings::has_errors};
 
 use super::{Format, SetArgument};
 use crate::{
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             let findings: Vec<_> =
                 checked.findings.iter().map(|finding| finding.to_json(&sources)).collect();
             let mut out = std::io::stdout().lock();
-            serde_json::to_writer(&mut out, &serde_json::json!({ "findings": findings }))?;
+            serde_json::to_writer(&mut out, &BTreeMap::from([("findings", findings)]))?;
             writeln!(out)?;
         }
         Format::Text => {

@@ -44,6 +44,7 @@ pub(super) fn check(
         obligations: Vec::new(),
     };
     let (mut scope, mut constraint, mut enforcement) = (None, None, None);
+    let mut exception_span = None;
     for field in &policy.fields {
         match &field.node {
             Field::Description(text) => info.description = Some(text.node.clone()),
@@ -70,9 +71,12 @@ pub(super) fn check(
                 types.condition(condition, true);
                 constraint = Some(condition.clone());
             }
-            Field::Enforcement(word) => enforcement = Some(word.node),
+            Field::Enforcement(word) => enforcement = Some((word.node, field.span)),
             Field::Audit(word) => info.audit = word.node,
-            Field::Exception => info.break_glass = true,
+            Field::Exception => {
+                info.break_glass = true;
+                exception_span = Some(field.span);
+            }
             Field::At(points) => {
                 info.at = points.iter().map(|point| point.node.as_str().to_owned()).collect();
             }
@@ -119,8 +123,10 @@ pub(super) fn check(
     require(scope.is_none(), "SCOPE", "requests");
     require(constraint.is_none(), "CONSTRAINT", "customer.region == \"EU\"");
     require(enforcement.is_none(), "ENFORCEMENT", "BLOCKING");
-    info.enforcement = enforcement?;
-    Some(Policy { info, scope: scope?, constraint: constraint? })
+    let enforcement_span;
+    (info.enforcement, enforcement_span) = enforcement?;
+    let (scope, constraint, span) = (scope?, constraint?, policy.name.span);
+    Some(Policy { info, span, enforcement_span, exception_span, scope, constraint })
 }
 
 /// Checks the literals of a policy's conditions against their types.
