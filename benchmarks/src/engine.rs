@@ -53,3 +53,34 @@ pub(crate) fn check<'a, E: Engine<'a>>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        hand::{HandWritten, Index, Loop},
+        workload::Workload,
+    };
+
+    #[test]
+    fn an_engine_that_says_something_else_is_refused_with_the_request() {
+        let mut workload = Workload::new(10);
+        let honest = Workload::new(10);
+        for rule in &mut workload.rules {
+            rule.blocking = !rule.blocking;
+        }
+        let mut plainest = HandWritten::new(Loop(&honest.rules));
+        let mut same = HandWritten::new(Index::new(&honest.rules));
+        let mut other = HandWritten::new(Index::new(&workload.rules));
+        let mut refused = 0;
+        for request in &honest.requests {
+            let expected = plainest.outcome(request).unwrap();
+            check(&mut same, request, &expected).unwrap();
+            if let Err(error) = check(&mut other, request, &expected) {
+                assert!(error.to_string().contains(str::from_utf8(request).unwrap()), "{error}");
+                refused += 1;
+            }
+        }
+        assert!(refused > 0);
+    }
+}
