@@ -11,6 +11,7 @@ pub mod generate;
 pub mod interpret;
 pub mod language;
 pub mod native;
+mod parallel;
 pub mod publish;
 pub mod reference;
 pub mod self_check;
