@@ -12,7 +12,7 @@ use std::{
 use aecp_contract::{
     digest::Digest,
     dsse::Envelope,
-    release::{Artifact, ChannelPointer, STATEMENT_PAYLOAD_TYPE, Statement},
+    release::{Artifact, ChannelPointer, Release, STATEMENT_PAYLOAD_TYPE, Statement},
     trust::{Role, TrustRoot},
 };
 use serde_json::{Value, json};
@@ -283,7 +283,39 @@ fn a_release_is_rebuilt_from_its_own_sources_and_a_forged_one_is_told() {
     for name in ["policy.wasm", "policy.core.wasm", "manifest.json", "policy.aarch64-linux.cwasm"] {
         assert!(out(&good).contains(&format!("rebuilt   {name}")), "{good:?}");
     }
-    // Somebody with the key signs a module that is not what the sources say.
+    // Somebody with the key signs a manifest that is not what the sources say, by another compiler.
+    let (forged, other) = (manifest(folder).replacen("BLOCKING", "ADVISORY", 1), "aecp 0.0.9");
+    sign_again(folder, &[("manifest.json", forged.as_bytes()), ("policy.new", b"?")], other);
+    let bad = aecp(folder, &rebuild);
+    assert_eq!(bad.status.code(), Some(1), "{bad:?}");
+    for line in ["differs   manifest.json", "rebuilt   policy.core.wasm", "not rebuilt policy.new"] {
+        assert!(out(&bad).contains(line), "{line}: {bad:?}");
+    }
+    assert!(out(&bad).contains("it was compiled by aecp 0.0.9, this is aecp "), "{bad:?}");
+    let json = |output: &Output| serde_json::from_str::<Value>(&out(output)).unwrap()["rebuild"].clone();
+    let report = json(&aecp(folder, &[&rebuild[..], &["--format", "json"]].concat()));
+    let results = report["artifacts"].as_array().unwrap();
+    assert!(results.contains(&json!({ "name": "manifest.json", "result": "differs" })), "{report}");
+    assert!(results.contains(&json!({ "name": "policy.new", "result": "not_rebuilt" })), "{report}");
+    assert!(results.contains(&json!({ "name": "policy.wasm", "result": "rebuilt" })), "{report}");
+    // And one whose sources are others.
+    let other = r#"{"files":[{"path":"a.aecp","text":"POLICY"}]}"#;
+    sign_again(folder, &[("sources.json", other.as_bytes())], "aecp 0.0.9");
+    let bad = aecp(folder, &rebuild);
+    assert_eq!(bad.status.code(), Some(1), "{bad:?}");
+    assert!(out(&bad).contains("does not have the digest of the release's sources"), "{bad:?}");
+    assert!(aecp(folder, &[&rebuild[..1], &rebuild[2..]].concat()).status.success());
+}
+
+/// The manifest of the newest release.
+fn manifest(folder: &Path) -> String {
+    let blobs = fs::read_dir(folder.join("store/blobs/sha256")).unwrap();
+    let texts = blobs.filter_map(|blob| fs::read_to_string(blob.unwrap().path()).ok());
+    texts.into_iter().find(|text| text.contains("\"policies\"")).unwrap()
+}
+
+/// Signs release 1 once more, with these artifacts changed or added and another compiler named.
+fn sign_again(folder: &Path, changed: &[(&str, &[u8])], compiler: &str) {
     let key = fs::read_to_string(folder.join("keys/private.pem")).unwrap();
     let key = aecp_compiler::publish::read_signing_key(&key).unwrap();
     let path = folder.join("store/releases/prod/1.json");
@@ -293,22 +325,17 @@ fn a_release_is_rebuilt_from_its_own_sources_and_a_forged_one_is_told() {
     let signed: Statement = serde_json::from_slice(&payload).unwrap();
     let mut artifacts: BTreeMap<String, Artifact> =
         signed.artifacts().map(|(name, artifact)| (name.to_owned(), artifact)).collect();
-    let manifest = artifacts["manifest.json"];
-    let blob = folder.join("store/blobs/sha256").join(manifest.digest.to_string());
-    let mut forged = fs::read_to_string(blob).unwrap();
-    forged = forged.replacen("BLOCKING", "ADVISORY", 1);
-    let digest = Artifact::of(forged.as_bytes());
-    fs::write(folder.join("store/blobs/sha256").join(digest.digest.to_string()), &forged).unwrap();
-    artifacts.insert("manifest.json".to_owned(), digest);
-    let envelope = Statement::new(&artifacts, signed.release().clone()).sign(&[&key]).to_json();
+    for (name, bytes) in changed {
+        let artifact = Artifact::of(bytes);
+        fs::write(folder.join("store/blobs/sha256").join(artifact.digest.to_string()), bytes).unwrap();
+        artifacts.insert((*name).to_owned(), artifact);
+    }
+    let release = Release { compiler: compiler.to_owned(), ..signed.release().clone() };
+    let envelope = Statement::new(&artifacts, release).sign(&[&key]).to_json();
     fs::write(&path, &envelope).unwrap();
     let pointer =
         ChannelPointer { channel: "prod".parse().unwrap(), serial: 1, release: Digest::of(&envelope) };
     fs::write(folder.join("store/channels/prod.json"), pointer.to_json()).unwrap();
-    let bad = aecp(folder, &rebuild);
-    assert_eq!(bad.status.code(), Some(1), "{bad:?}");
-    assert!(out(&bad).contains("differs   manifest.json"), "{bad:?}");
-    assert!(out(&bad).contains("rebuilt   policy.core.wasm"), "{bad:?}");
 }
 
 #[test]

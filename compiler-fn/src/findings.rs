@@ -209,6 +209,39 @@ pub fn has_errors(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
+/// The most findings of one set; who has that many reads them from the top.
+const MAX_FINDINGS: usize = 1000;
+
+/// Cuts what is beyond [`MAX_FINDINGS`] and says so: warnings first, then errors, both from the end.
+pub fn limit(findings: &mut Vec<Finding>) {
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let (mut errors, mut warnings) = (MAX_FINDINGS, MAX_FINDINGS.saturating_sub(errors));
+    let mut dropped: Option<Finding> = None;
+    let mut more = 0;
+    findings.retain(|finding| {
+        let room = match finding.severity {
+            Severity::Error => &mut errors,
+            Severity::Warning => &mut warnings,
+        };
+        let keep = *room > 0;
+        *room = room.saturating_sub(1);
+        if !keep {
+            more += 1;
+            // Errors may be dropped only after enough others were kept, so the set has errors as before.
+            dropped.get_or_insert_with(|| finding.clone());
+        }
+        keep
+    });
+    if let Some(first) = dropped {
+        let place = first.labels.first().map_or_else(Span::default, |label| label.span);
+        let message = format!("too many findings: {more} more from here on");
+        findings.push(Finding {
+            severity: first.severity,
+            ..Finding::error(code::LIMIT, Kind::Limit, place, message)
+        });
+    }
+}
+
 /// Puts findings into the order of their places, and cuts exact repetitions.
 pub fn sort(findings: &mut Vec<Finding>) {
     findings.sort_by_key(|finding| {
@@ -217,24 +250,33 @@ pub fn sort(findings: &mut Vec<Finding>) {
     findings.dedup();
 }
 
+/// The [`nearest`] of `candidates`, unless there are so many `findings` already that looking for it is for nothing.
+#[must_use]
+pub fn suggested<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    findings: &[Finding],
+) -> Option<&'a str> {
+    if findings.len() < MAX_FINDINGS { nearest(word, candidates) } else { None }
+}
+
 /// The words of `candidates` nearest to `word`, if one is near enough to be meant.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()
-        .map(|candidate| (edit_distance(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
+        .filter_map(|candidate| Some((edit_distance(word, candidate, limit)?, candidate)))
         .min()
         .map(|(_, candidate)| candidate)
 }
 
-/// The Damerau–Levenshtein distance with adjacent transpositions (optimal string alignment).
-fn edit_distance(a: &str, b: &str) -> usize {
+/// The Damerau–Levenshtein distance with adjacent transpositions (optimal string alignment), up to `limit`.
+fn edit_distance(a: &str, b: &str, limit: usize) -> Option<usize> {
     let a: Vec<char> = a.chars().take(256).collect();
     let b: Vec<char> = b.chars().take(256).collect();
-    if a.len().abs_diff(b.len()) > 8 {
-        return usize::MAX;
+    if a.len().abs_diff(b.len()) > limit.min(8) {
+        return None;
     }
     let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
     for i in 1..=a.len() {
@@ -247,8 +289,12 @@ fn edit_distance(a: &str, b: &str) -> usize {
             }
         }
         rows.push(row);
+        // Whatever comes is built on the last two rows, and costs no less.
+        if rows[i - 1..].iter().flatten().all(|cost| *cost > limit) {
+            return None;
+        }
     }
-    rows[a.len()][b.len()]
+    Some(rows[a.len()][b.len()]).filter(|distance| *distance <= limit)
 }
 
 /// A finding as `aecp check --format json` prints it.
@@ -317,5 +363,31 @@ mod tests {
         let names = ["customer.region", "storage.location"];
         assert_eq!(nearest("customer.regoin", names), Some("customer.region"));
         assert_eq!(nearest("payload.size", names), None);
+        // Exactly at its limit of a third of the word, and one beyond.
+        assert_eq!(nearest("abcdef", ["abxdey"]), Some("abxdey"));
+        assert_eq!(nearest("abcdef", ["axxdey"]), None);
+        assert_eq!(nearest("abcdef", ["abcdefgh", "badcef"]), Some("abcdefgh"));
+    }
+
+    #[test]
+    fn of_too_many_findings_the_first_are_kept_and_errors_before_warnings() {
+        let at = |start| Span { file: 0, start, end: start };
+        let error = |start| Finding::error(code::SYNTAX, Kind::Syntax, at(start), "wrong");
+        let warning = |start| Finding::warning(code::GIVEN, Kind::Type, at(start), "odd");
+        let numbers = || 0..MAX_FINDINGS as u32;
+        let mut few: Vec<_> = numbers().map(error).collect();
+        limit(&mut few);
+        assert_eq!(few.len(), MAX_FINDINGS);
+        let mut many: Vec<_> = numbers().flat_map(|n| [warning(2 * n), error(2 * n + 1)]).collect();
+        many.push(error(9999));
+        limit(&mut many);
+        assert_eq!(many.len(), MAX_FINDINGS + 1);
+        assert!(has_errors(&many[..1]) && many[..MAX_FINDINGS].iter().all(|one| one.message == "wrong"));
+        assert_eq!(many[MAX_FINDINGS].message, "too many findings: 1001 more from here on");
+        let mut warnings: Vec<_> = numbers().map(warning).collect();
+        warnings.extend([warning(5000), warning(5001)]);
+        limit(&mut warnings);
+        assert!(!has_errors(&warnings), "what was cut was a warning, too");
+        assert_eq!(warnings[MAX_FINDINGS].labels[0].span, at(5000));
     }
 }

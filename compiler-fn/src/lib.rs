@@ -13,6 +13,7 @@ pub mod interpret;
 pub mod language;
 pub mod local;
 pub mod native;
+mod parallel;
 pub mod publish;
 pub mod reference;
 pub mod self_check;

@@ -12,7 +12,7 @@ use aecp_contract::{
     dsse::Envelope,
     layout::{self, Name},
     refusal::Refusal,
-    release::{Artifact, ChannelPointer, Release, Statement},
+    release::{Artifact, ChannelPointer, Release, Statement, check_sizes},
     trust::{Role, TrustRoot},
     value::Timestamp,
 };
@@ -87,6 +87,9 @@ pub enum PublishError {
     /// The keys may not sign releases, or too few of them signed.
     #[error("no enforcer with this trust root would accept the release: {0}")]
     NotTrusted(Refusal),
+    /// Enforcers take no release that is so large.
+    #[error("the set is too large for one release: {0}; make several sets")]
+    TooLarge(Refusal),
     /// What the channel holds now cannot be trusted, so its serial cannot be continued.
     #[error("the channel's newest release cannot be trusted ({0}); repair the store before publishing")]
     Damaged(Refusal),
@@ -232,14 +235,17 @@ impl Store {
         // A probe, so that a wrong key is told before anything is written.
         let probe = Envelope::sign("probe", b"", keys);
         root.verify(Role::Judicial, "probe", &probe).map_err(PublishError::NotTrusted)?;
+        let blobs = compiled.artifacts();
+        let artifacts: BTreeMap<_, _> =
+            blobs.iter().map(|(name, bytes)| (name.clone(), Artifact::of(bytes))).collect();
+        let named = artifacts.iter().map(|(name, artifact)| (name.as_str(), *artifact));
+        check_sizes(named).map_err(PublishError::TooLarge)?;
         let _lock = self.lock().await?;
         let channel = &publication.channel;
         let newest = self.newest(channel, root).await?;
         self.create(&layout::root(root.version()), Bytes::copy_from_slice(root_json)).await?;
-        let mut artifacts = BTreeMap::new();
-        for (name, bytes) in compiled.artifacts() {
-            self.put_blob(&bytes).await?;
-            artifacts.insert(name, Artifact::of(&bytes));
+        for bytes in blobs.values() {
+            self.put_blob(bytes).await?;
         }
         let (before, version) = newest.map_or((0, None), |(serial, version)| (serial, Some(version)));
         let mut serial = before + 1;

@@ -23,26 +23,18 @@ mod tests;
 mod texts;
 mod witness;
 
-use std::{
-    num::NonZero,
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
-};
-
 use aecp_contract::manifest::SelfCheckSummary;
 
 pub use self::witness::Difference;
 use self::{compare::Checker, packing::Batch, search::Cases, subject::Subject};
 use crate::{
     interpret::{InterpretError, Loaded},
+    parallel::{self, in_parallel},
     set::PolicySet,
 };
 
 /// The most requests that are about one policy.
 pub const MAX_REQUESTS: usize = 2048;
-
-/// The most threads.
-const MAX_THREADS: usize = 8;
 
 /// Policies that one thread prepares in one go.
 const POLICIES: usize = 32;
@@ -69,8 +61,7 @@ pub enum SelfCheckError {
 /// # Errors
 /// [`SelfCheckError`]; of several differences the one of the first policy.
 pub fn self_check(set: &PolicySet, module: &Loaded) -> Result<SelfCheckSummary, SelfCheckError> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    check_with(set, module, threads.min(MAX_THREADS))
+    check_with(set, module, parallel::threads())
 }
 
 fn check_with(
@@ -119,31 +110,4 @@ fn check_with(
         }
     }
     first.map_or(Ok(summary), |difference| Err(SelfCheckError::Difference(Box::new(difference))))
-}
-
-/// Does `work` on every item and returns the results in the items' order.
-fn in_parallel<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let run = || {
-        let mut done = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(number) else { return done };
-            done.push((number, work(item)));
-        }
-    };
-    let helpers = threads.min(items.len()).saturating_sub(1);
-    let mut done = thread::scope(|scope| {
-        let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(run)).collect();
-        let mut done = run();
-        for helper in helpers {
-            match helper.join() {
-                Ok(more) => done.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    });
-    done.sort_by_key(|(number, _)| *number);
-    done.into_iter().map(|(_, result)| result).collect()
 }

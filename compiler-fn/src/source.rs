@@ -1,6 +1,12 @@
 //! Source files: where they come from, their order, their digest, and places in them.
 
-use std::{borrow::Cow, fmt::Write as _, fs, io, path::Path};
+use std::{
+    borrow::Cow,
+    fmt::Write as _,
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use aecp_contract::digest::Digest;
 use serde::{Deserialize, Serialize};
@@ -10,6 +16,9 @@ pub const EXTENSION: &str = "aecp";
 
 /// The most bytes that one source file may have.
 pub const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// The most bytes that the files of one set may have together: what a release can carry, with room for escapes.
+pub const MAX_BYTES: u64 = 32 << 20;
 
 /// The most files that one set may have.
 pub const MAX_FILES: usize = 10_000;
@@ -26,7 +35,11 @@ pub struct Source {
 
 /// The source files of one policy set, in byte order of their paths.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Sources(Vec<Source>);
+pub struct Sources {
+    files: Vec<Source>,
+    /// Where the lines of each file start.
+    lines: Vec<Vec<u32>>,
+}
 
 /// The form of an archive.
 #[derive(Serialize, Deserialize)]
@@ -98,7 +111,12 @@ impl Sources {
     #[must_use]
     pub fn new(mut files: Vec<Source>) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        Self(files)
+        Self::in_order(files)
+    }
+
+    fn in_order(files: Vec<Source>) -> Self {
+        let lines = files.iter().map(|file| line_starts(&file.text)).collect();
+        Self { files, lines }
     }
 
     /// Reads every `.aecp` file below `folder`, or the one file that `folder` is. Links are followed for
@@ -112,7 +130,7 @@ impl Sources {
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             files.push(read_file(folder, name)?);
         } else {
-            read_folder(folder, "", &mut files)?;
+            read_folder(folder, "", &mut 0, &mut files)?;
         }
         if files.is_empty() {
             return Err(SourceError::Empty(folder.display().to_string()));
@@ -123,14 +141,14 @@ impl Sources {
     /// The files in order.
     #[must_use]
     pub fn files(&self) -> &[Source] {
-        &self.0
+        &self.files
     }
 
     /// SHA-256 over one line per file, `<sha256 of its bytes>  <path>\n`: what `sha256sum` prints, in order.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut lines = String::new();
-        for file in &self.0 {
+        for file in &self.files {
             // Writing to a String does not fail.
             let _ = writeln!(lines, "{}  {}", Digest::of(file.text.as_bytes()), file.path);
         }
@@ -141,7 +159,8 @@ impl Sources {
     #[must_use]
     pub fn to_archive(&self) -> Vec<u8> {
         #[expect(clippy::expect_used, reason = "text always serialises")]
-        serde_json::to_vec(&Archive { files: Cow::Borrowed(&self.0) }).expect("sources are plain data")
+        serde_json::to_vec(&Archive { files: Cow::Borrowed(&self.files) })
+            .expect("sources are plain data")
     }
 
     /// The files out of such a document. Their paths stay below the folder that somebody may write them to.
@@ -152,9 +171,15 @@ impl Sources {
         let archive: Archive<'_> =
             serde_json::from_slice(json).map_err(|error| SourceError::Archive(error.to_string()))?;
         let files = archive.files.into_owned();
-        if files.len() > MAX_FILES || files.iter().any(|file| file.text.len() as u64 > MAX_FILE_BYTES) {
-            let detail =
-                format!("more than {MAX_FILES} files, or one larger than {MAX_FILE_BYTES} bytes");
+        let sizes = || files.iter().map(|file| file.text.len() as u64);
+        if files.len() > MAX_FILES
+            || sizes().any(|size| size > MAX_FILE_BYTES)
+            || sizes().sum::<u64>() > MAX_BYTES
+        {
+            let detail = format!(
+                "the archive has more than {MAX_FILES} files or {MAX_BYTES} bytes, or a file of more than \
+                 {MAX_FILE_BYTES} bytes"
+            );
             return Err(SourceError::TooLarge(detail));
         }
         let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
@@ -166,13 +191,13 @@ impl Sources {
                 "its files are not in order, or one stands twice".to_owned(),
             ));
         }
-        Ok(Self(files))
+        Ok(Self::in_order(files))
     }
 
     /// The text at `span`; empty if there is none.
     #[must_use]
     pub fn text(&self, span: Span) -> &str {
-        self.0
+        self.files
             .get(span.file as usize)
             .and_then(|file| file.text.get(span.start as usize..span.end as usize))
             .unwrap_or_default()
@@ -181,17 +206,27 @@ impl Sources {
     /// The line and column of a byte of a file.
     #[must_use]
     pub fn position(&self, file: u32, byte: u32) -> Position {
-        let text = self.0.get(file as usize).map_or("", |file| file.text.as_str());
-        let before = text.get(..byte as usize).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Position {
-            line: before.bytes().filter(|b| *b == b'\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        let text = self.files.get(file as usize).map_or("", |file| file.text.as_str());
+        let starts = self.lines.get(file as usize).map_or(&[0][..], Vec::as_slice);
+        let line = starts.partition_point(|start| *start <= byte);
+        let start = starts.get(line.wrapping_sub(1)).map_or(0, |start| *start as usize);
+        let before = text.get(start..byte as usize).unwrap_or_default();
+        Position { line, column: before.chars().count() + 1 }
     }
 }
 
-fn read_folder(folder: &Path, prefix: &str, files: &mut Vec<Source>) -> Result<(), SourceError> {
+fn line_starts(text: &str) -> Vec<u32> {
+    let ends = text.bytes().zip(1..).filter(|(byte, _)| *byte == b'\n');
+    [0].into_iter().chain(ends.map(|(_, next)| next)).collect()
+}
+
+/// Adds the files below a folder; `bytes` are those of all files so far.
+fn read_folder(
+    folder: &Path,
+    prefix: &str,
+    bytes: &mut u64,
+    files: &mut Vec<Source>,
+) -> Result<(), SourceError> {
     let failed = |path: &Path, error| SourceError::Read { path: path.display().to_string(), error };
     for entry in fs::read_dir(folder).map_err(|error| failed(folder, error))? {
         let entry = entry.map_err(|error| failed(folder, error))?;
@@ -201,14 +236,23 @@ fn read_folder(folder: &Path, prefix: &str, files: &mut Vec<Source>) -> Result<(
         let kind = entry.file_type().map_err(|error| failed(&path, error))?;
         if kind.is_dir() {
             if !name.starts_with('.') {
-                read_folder(&path, &format!("{relative}/"), files)?;
+                read_folder(&path, &format!("{relative}/"), bytes, files)?;
             }
         } else if path.extension().is_some_and(|ending| ending == EXTENSION) {
             if files.len() == MAX_FILES {
                 let detail = format!("`{}` holds more than {MAX_FILES} files", folder.display());
                 return Err(SourceError::TooLarge(detail));
             }
-            files.push(read_file(&path, relative)?);
+            let file = read_file(&path, relative)?;
+            *bytes += file.text.len() as u64;
+            if *bytes > MAX_BYTES {
+                let detail = format!(
+                    "the files up to `{}` are larger than {MAX_BYTES} bytes together; make several sets",
+                    path.display()
+                );
+                return Err(SourceError::TooLarge(detail));
+            }
+            files.push(file);
         }
     }
     Ok(())
@@ -217,11 +261,14 @@ fn read_folder(folder: &Path, prefix: &str, files: &mut Vec<Source>) -> Result<(
 fn read_file(path: &Path, relative: String) -> Result<Source, SourceError> {
     let shown = || path.display().to_string();
     let failed = |error| SourceError::Read { path: shown(), error };
-    if fs::metadata(path).map_err(failed)?.len() > MAX_FILE_BYTES {
+    let mut bytes = Vec::new();
+    // Not by the size that the system tells: a device has none, and a file may grow meanwhile.
+    let file = fs::File::open(path).map_err(failed)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
         let detail = format!("`{}` is larger than {MAX_FILE_BYTES} bytes; split it", shown());
         return Err(SourceError::TooLarge(detail));
     }
-    let bytes = fs::read(path).map_err(failed)?;
     let text = String::from_utf8(bytes)
         .map_err(|error| SourceError::NotUtf8 { path: shown(), at: error.utf8_error().valid_up_to() })?;
     // An editor's byte order mark is no part of the text.

@@ -40,6 +40,9 @@ pub const SOURCES: &str = "sources.json";
 /// The most bytes that one artifact may have.
 pub const MAX_ARTIFACT_BYTES: u64 = 64 << 20;
 
+/// The most bytes of all artifacts of one release together.
+pub const MAX_RELEASE_BYTES: u64 = 256 << 20;
+
 /// How far in the future a release may be issued, for clocks that differ: five minutes.
 const CLOCK_SKEW_SECONDS: i64 = 300;
 
@@ -127,6 +130,26 @@ impl Artifact {
     }
 }
 
+/// Checks that a release may have artifacts of these sizes.
+///
+/// # Errors
+/// [`Code::TooLarge`], naming the artifact if one alone is.
+pub fn check_sizes<'a>(artifacts: impl IntoIterator<Item = (&'a str, Artifact)>) -> Result<(), Refusal> {
+    let mut total = 0_u64;
+    for (name, artifact) in artifacts {
+        total = total.saturating_add(artifact.size);
+        if artifact.size > MAX_ARTIFACT_BYTES {
+            let detail = format!("`{name:.80}` is above {MAX_ARTIFACT_BYTES} bytes");
+            return Err(Refusal::new(Code::TooLarge, detail));
+        }
+    }
+    if total > MAX_RELEASE_BYTES {
+        let detail = format!("the artifacts are above {MAX_RELEASE_BYTES} bytes together");
+        return Err(Refusal::new(Code::TooLarge, detail));
+    }
+    Ok(())
+}
+
 impl Statement {
     /// A statement over named artifacts.
     #[must_use]
@@ -177,11 +200,8 @@ impl Statement {
             if !subject.digest.contains_key("sha256") || subject.digest.len() != 1 {
                 return Err(Refusal::new(Code::Malformed, "an artifact has no SHA-256 digest"));
             }
-            if subject.annotations.size > MAX_ARTIFACT_BYTES {
-                let detail = format!("`{:.80}` is above {MAX_ARTIFACT_BYTES} bytes", subject.name);
-                return Err(Refusal::new(Code::TooLarge, detail));
-            }
         }
+        check_sizes(statement.artifacts())?;
         Ok(statement)
     }
 
@@ -304,6 +324,19 @@ mod tests {
         assert_eq!(fresh("2026-02-01T00:00:01Z"), Err(Code::Expired));
         assert_eq!(fresh("2025-12-31T23:50:00Z"), Err(Code::NotYetValid));
         assert_eq!(fresh("2025-12-31T23:56:00Z"), Ok(()), "five minutes of skew are allowed");
+    }
+
+    #[test]
+    fn a_release_has_limits_of_size_for_each_artifact_and_for_all() {
+        let of = |size| Artifact { digest: Digest::of(b""), size };
+        let check = |sizes: &[u64]| {
+            check_sizes(sizes.iter().map(|size| ("a", of(*size)))).map_err(|refusal| refusal.code)
+        };
+        assert_eq!(check(&[MAX_ARTIFACT_BYTES; 4]), Ok(()));
+        assert_eq!(check(&[MAX_ARTIFACT_BYTES + 1]), Err(Code::TooLarge));
+        assert_eq!(check(&[MAX_ARTIFACT_BYTES, MAX_ARTIFACT_BYTES, 1, MAX_ARTIFACT_BYTES]), Ok(()));
+        assert_eq!(check(&[60 << 20; 5]), Err(Code::TooLarge));
+        assert_eq!(check(&[u64::MAX, u64::MAX]), Err(Code::TooLarge));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
 
-use std::{collections::BTreeMap, env, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeMap, env, fmt::Write as _, fs, path::Path, thread};
 
 use aecp_compiler::{
     compile::{Compiled, compile_sources},
@@ -75,4 +75,20 @@ fn the_shipped_policy_sets_compile_their_tests_pass_and_their_bytes_are_known() 
          tests/golden.txt; if not, something depends on the machine.\n{}",
         changed.join("\n")
     );
+}
+
+#[test]
+fn compilations_at_the_same_time_give_the_same_bytes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/zero_trust");
+    let sources = Sources::read(&folder).unwrap();
+    let compile = || compile_sources(&sources, &mut |_| ()).unwrap().compiled.unwrap().artifacts();
+    let compiled: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(compile)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(compiled[0].len(), 6);
+    assert!(compiled.iter().all(|artifacts| *artifacts == compiled[0]));
+    // From the archive, too, which is what rebuilding starts from.
+    let archived = Sources::from_archive(&compiled[0][SOURCES]).unwrap();
+    assert_eq!(archived, sources);
 }

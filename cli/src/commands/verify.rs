@@ -1,22 +1,16 @@
 //! `aecp verify`: whether a store's newest release would be believed, and what is in it.
 
+mod rebuild;
+
 use std::path::PathBuf;
 
-use aecp_compiler::{compile::COMPILER, source::Sources};
-use aecp_contract::{
-    layout::Name,
-    release::{Artifact, SOURCES},
-};
-use aecp_enforcer::{
-    Artifacts, Engine, Execution, PolicyPre, ReleaseSource, Store, VerifiedRelease, now,
-};
-use anyhow::{Context as _, bail};
-use serde::Serialize;
+use aecp_contract::layout::Name;
+use aecp_enforcer::{Artifacts, Engine, Execution, PolicyPre, ReleaseSource, Store, now};
 
+use self::rebuild::Rebuild;
 use super::{Format, decide::pinned_root};
 use crate::{
     Outcome,
-    profile::Profile,
     terminal::{BAD, GOOD, PLAIN},
 };
 
@@ -26,7 +20,9 @@ use crate::{
 /// and digest of every artifact, and that the module loads; says how an enforcer on this machine would run it.
 ///
 /// With --rebuild it also compiles the sources that the release carries and compares every artifact with the one
-/// that was signed: what runs is what the policies say, whoever compiled it.
+/// that was signed: what runs is what the policies say, whoever compiled it. Each is `rebuilt`, or it `differs`,
+/// or is `not rebuilt`, where this version makes no such artifact. As JSON: {"rebuild":{"artifacts":[{"name",
+/// "result"}],"reason"}}, result one of rebuilt, differs, not_rebuilt.
 ///
 /// Example: aecp verify --store s3://bucket --channel prod --root keys/root.json
 #[derive(Debug, clap::Args)]
@@ -75,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             return Ok(Outcome::Bad);
         }
     };
-    let rebuilt = if arguments.rebuild { Some(rebuild(&release)?) } else { None };
+    let rebuild = arguments.rebuild.then(|| Rebuild::of(&release));
     let manifest = set.manifest();
     let about = release.statement().release();
     match arguments.format {
@@ -88,7 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 "policies": manifest.policies.len(),
                 "tests": manifest.tests,
                 "execution": set.execution().as_str(),
-                "rebuilt": rebuilt,
+                "rebuild": rebuild,
             })
         ),
         Format::Text => {
@@ -112,47 +108,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             for (name, artifact) in release.statement().artifacts() {
                 println!("  artifact  {name} {} bytes, {}", artifact.size, artifact.digest);
             }
+            if let Some(rebuild) = &rebuild {
+                rebuild.print();
+            }
         }
     }
-    let Some(rebuilt) = rebuilt else { return Ok(Outcome::Good) };
-    if arguments.format == Format::Text {
-        for artifact in &rebuilt {
-            let (colour, word) = if artifact.same { (GOOD, "rebuilt") } else { (BAD, "differs") };
-            anstream::println!("{colour}{word}{PLAIN}   {}", artifact.name);
-        }
+    match rebuild {
+        Some(rebuild) if !rebuild.is_same() => Ok(Outcome::Bad),
+        _ => Ok(Outcome::Good),
     }
-    if rebuilt.iter().all(|artifact| artifact.same) {
-        return Ok(Outcome::Good);
-    }
-    if about.compiler != COMPILER {
-        let theirs = &about.compiler;
-        anstream::eprintln!(
-            "it was compiled by {theirs}, this is {COMPILER}: rebuild with the same version"
-        );
-    }
-    Ok(Outcome::Bad)
-}
-
-/// One artifact, signed and compiled again.
-#[derive(Serialize)]
-struct Rebuilt<'a> {
-    name: &'a str,
-    /// Whether the bytes are the same; an artifact that this compiler does not make is not.
-    same: bool,
-}
-
-/// Compiles what the release says that it was compiled from.
-fn rebuild(release: &VerifiedRelease) -> anyhow::Result<Vec<Rebuilt<'_>>> {
-    let archive = release.artifact(SOURCES).context("the release cannot be rebuilt")?;
-    let sources = Sources::from_archive(archive)?;
-    if sources.digest() != release.statement().release().source {
-        bail!("`{SOURCES}` does not have the digest of the release's sources");
-    }
-    let compiled = super::compile(&sources, &mut Profile::start())?;
-    let compiled = compiled.context("the release's sources do not compile here")?.artifacts();
-    let compare = |(name, artifact): (_, Artifact)| {
-        let same = compiled.get(name).is_some_and(|bytes| Artifact::of(bytes) == artifact);
-        Rebuilt { name, same }
-    };
-    Ok(release.statement().artifacts().map(compare).collect())
 }

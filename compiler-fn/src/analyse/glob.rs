@@ -58,8 +58,30 @@ impl Pattern {
         self.0.iter().map(character).collect()
     }
 
+    /// Goes back to the last `*` alone, since what an earlier one could take the last one can take as well.
     pub(super) fn matches(&self, text: &str) -> bool {
-        self.accepts(&text.chars().fold(self.start(), |places, character| self.step(&places, character)))
+        let text: Vec<char> = text.chars().collect();
+        let (mut place, mut at, mut star) = (0, 0, None);
+        while let Some(character) = text.get(at) {
+            match (self.0.get(place), star) {
+                (Some(Symbol::Any), _) => {
+                    star = Some((place + 1, at));
+                    place += 1;
+                    continue;
+                }
+                (Some(Symbol::One), _) => {}
+                (Some(Symbol::Is(wanted)), _) if wanted == character => {}
+                (_, Some((after, taken))) => {
+                    star = Some((after, taken + 1));
+                    (place, at) = (after, taken + 1);
+                    continue;
+                }
+                (_, None) => return false,
+            }
+            place += 1;
+            at += 1;
+        }
+        self.0[place..].iter().all(|symbol| *symbol == Symbol::Any)
     }
 
     /// Whether no text can match both, seen at once by how they begin and end.
@@ -174,6 +196,9 @@ pub(super) fn search(like: &[Pattern], unlike: &[Pattern], not: &[Arc<str>], lef
     }];
     let mut seen = HashSet::new();
     let mut next = 0;
+    // What a step of all patterns takes grows with their length.
+    let symbols: usize = like.iter().chain(unlike).map(|pattern| pattern.0.len()).sum();
+    let step_work = alphabet.len() as u64 * (1 + symbols as u64 / 32);
     while let Some(node) = nodes.get(next) {
         let matches = like.iter().zip(&node.like).all(|(pattern, places)| pattern.accepts(places))
             && !unlike.iter().zip(&node.unlike).any(|(pattern, places)| pattern.accepts(places));
@@ -182,7 +207,7 @@ pub(super) fn search(like: &[Pattern], unlike: &[Pattern], not: &[Arc<str>], lef
         if matches && !excluded {
             return Found::Text(spell(&nodes, next));
         }
-        let work = left.get().checked_sub(alphabet.len() as u64);
+        let work = left.get().checked_sub(step_work);
         let Some(work) = work.filter(|_| next < MAX_STATES) else { return Found::TooHard };
         left.set(work);
         for character in &alphabet {

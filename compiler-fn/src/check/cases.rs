@@ -2,7 +2,7 @@
 
 use aecp_contract::value::Type;
 
-use super::check;
+use super::{MAX_POLICIES, check, parse_with, report_limits};
 use crate::{
     set::PolicySet,
     source::{Source, Sources},
@@ -141,4 +141,41 @@ fn what_has_no_effect_yet_is_said_once_per_kind() {
     assert_eq!(codes, ["W010", "W010"]);
     let set = checked(&text);
     assert_eq!(set.policies[0].info.obligations, ["LIMIT: 5 PER 1m BY principal.id"]);
+}
+
+#[test]
+fn however_many_threads_parse_the_trees_and_findings_are_the_same_and_in_the_order_of_the_files() {
+    let file = |number: usize| Source {
+        path: format!("{number:02}.aecp"),
+        text: policy(if number.is_multiple_of(5) { "a ==" } else { "a == 1" }),
+    };
+    let sources = Sources::new((0..40).map(file).collect());
+    let (files, findings) = parse_with(&sources, 1);
+    assert_eq!((files.len(), findings.len()), (40, 8));
+    for threads in [2, 3, 8, 64] {
+        assert_eq!(parse_with(&sources, threads), (files.clone(), findings.clone()), "{threads}");
+    }
+}
+
+#[test]
+fn of_two_policies_with_one_name_a_test_means_the_first() {
+    let advisory = policy("a == 2").replace("BLOCKING", "ADVISORY");
+    let test = "TEST \"t\" { GIVEN: { a: 2 } EXPECT: DENY BY p }";
+    expect(&[policy("a == 1"), advisory.clone(), test.to_owned()].concat(), &[("E012", "p")]);
+    let found = findings(&[advisory, policy("a == 1"), test.to_owned()].concat());
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn a_set_has_at_most_so_many_policies_and_attributes() {
+    let mut findings = Vec::new();
+    report_limits(MAX_POLICIES, 4096, &mut findings);
+    assert_eq!(findings, []);
+    report_limits(MAX_POLICIES + 1, 4097, &mut findings);
+    let messages: Vec<_> = findings.iter().map(|finding| finding.message.as_str()).collect();
+    let expected = [
+        "the set has 100001 policies; the limit is 100000",
+        "the set has 4097 attributes; the limit is 4096",
+    ];
+    assert_eq!(messages, expected);
 }

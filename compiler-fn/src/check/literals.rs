@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aecp_contract::value::{Cidr, Type};
 
 use crate::{
-    findings::{Finding, Kind, code, nearest},
+    findings::{Finding, Kind, code, suggested},
     language::ast::{Atom, Condition, ConditionKind, Literal, Operand, Path, Spanned},
     set::literal_value,
 };
@@ -98,7 +98,7 @@ fn literal_fits(literal: &Spanned<Literal>, path: &Path, ty: &Type, findings: &m
         Type::Enum(members) => {
             let error = finding(format!("`{text}` is not a value of `{}`", path.node))
                 .because(format!("it is {ty}"));
-            match nearest(text, members.iter().map(String::as_str)) {
+            match suggested(text, members.iter().map(String::as_str), findings) {
                 Some(near) => error.try_instead(format!("did you mean `{near}`?")),
                 None => error,
             }

@@ -19,12 +19,16 @@ use crate::{
         ast::{Field, File, Spanned, Statement},
         parse::parse,
     },
+    parallel::{self, in_parallel},
     set::PolicySet,
     source::{Source, Sources, Span},
 };
 
 /// The most policies that one set may have.
 pub const MAX_POLICIES: usize = 100_000;
+
+/// With less text than this, threads cost more than they save.
+const MIN_PARALLEL_BYTES: usize = 64 << 10;
 
 /// What checking a set gives.
 #[derive(Debug)]
@@ -45,14 +49,16 @@ pub fn check(sources: &Sources) -> Checked {
 /// Parses every file of a set: the trees in the order of the files, and what was wrong.
 #[must_use]
 pub fn parse_files(sources: &Sources) -> (Vec<File>, Vec<Finding>) {
-    let mut findings = Vec::new();
-    let mut files = Vec::new();
-    for (index, source) in (0..).zip(sources.files()) {
-        let parsed = parse(index, &source.text);
-        findings.extend(parsed.findings);
-        files.push(parsed.file);
-    }
-    (files, findings)
+    let bytes: usize = sources.files().iter().map(|source| source.text.len()).sum();
+    parse_with(sources, if bytes < MIN_PARALLEL_BYTES { 1 } else { parallel::threads() })
+}
+
+fn parse_with(sources: &Sources, threads: usize) -> (Vec<File>, Vec<Finding>) {
+    let numbered: Vec<_> = (0..).zip(sources.files()).collect();
+    let parsed = in_parallel(&numbered, threads, |(number, source)| parse(*number, &source.text));
+    let (files, findings): (Vec<_>, Vec<_>) =
+        parsed.into_iter().map(|parsed| (parsed.file, parsed.findings)).unzip();
+    (files, findings.into_iter().flatten().collect())
 }
 
 /// Checks parsed files, beginning with what parsing found.
@@ -91,9 +97,10 @@ pub fn check_files(sources: &Sources, files: &[File], mut findings: Vec<Finding>
     }
     policies.sort_by(|a, b| a.info.name.cmp(&b.info.name));
     let mut checked_tests = Vec::new();
+    let by_name = tests::by_name(files);
     for statement in statements(files) {
         if let Statement::Test(test) = &statement.node {
-            checked_tests.push(tests::check(test, files, &types, &mut findings));
+            checked_tests.push(tests::check(test, &by_name, &types, &mut findings));
         }
     }
     let attributes: Vec<_> = types
@@ -103,8 +110,9 @@ pub fn check_files(sources: &Sources, files: &[File], mut findings: Vec<Finding>
         .map(|(path, (ty, _))| AttributeDeclaration { path: path.clone(), ty: ty.clone() })
         .collect();
     report_limits(policies.len(), attributes.len(), &mut findings);
-    name_policies(files, &mut findings);
     findings::sort(&mut findings);
+    findings::limit(&mut findings);
+    name_policies(files, &mut findings);
     let set = (!findings::has_errors(&findings)).then(|| PolicySet {
         source: sources.digest(),
         modules: files.iter().zip(sources.files()).map(module_info).collect(),

@@ -6,16 +6,29 @@ use aecp_contract::manifest::Enforcement;
 
 use super::literals::Resolved;
 use crate::{
-    findings::{Finding, Kind, code, nearest},
-    language::ast::{Expect, Field, File, Literal, Name, Statement, Test},
+    findings::{Finding, Kind, code, suggested},
+    language::ast::{Expect, Field, File, Literal, Name, Policy, Statement, Test},
     set::{self, literal_value},
     source::Span,
 };
 
+/// The policies of a set by name; of two with one name the first.
+pub(super) type ByName<'a> = BTreeMap<&'a str, &'a Policy>;
+
+pub(super) fn by_name(files: &[File]) -> ByName<'_> {
+    let mut by_name = ByName::new();
+    for statement in files.iter().flat_map(|file| &file.statements) {
+        if let Statement::Policy(policy) = &statement.node {
+            by_name.entry(&policy.name.node).or_insert(policy);
+        }
+    }
+    by_name
+}
+
 /// Checks one test.
 pub(super) fn check(
     test: &Test,
-    files: &[File],
+    policies: &ByName<'_>,
     types: &Resolved,
     findings: &mut Vec<Finding>,
 ) -> set::Test {
@@ -37,7 +50,11 @@ pub(super) fn check(
             continue;
         }
         match types.attributes.get(&path.node) {
-            None => findings.push(unknown_attribute(path, types)),
+            None => {
+                let names = types.attributes.keys().map(String::as_str);
+                let near = suggested(&path.node, names, findings);
+                findings.push(unknown_attribute(path, types.strict, near));
+            }
             Some((ty, _)) if literal_value(&given.value.node, ty).is_none() => {
                 // A request may hold such a value, so a test may too; but it is rarely meant.
                 if *ty != aecp_contract::value::Type::Any {
@@ -65,10 +82,10 @@ pub(super) fn check(
     match &test.expect.node {
         Expect::Allow => {}
         Expect::Deny(names) => {
-            expect_policies(names, Enforcement::Blocking, "deny a request", files, findings);
+            expect_policies(names, Enforcement::Blocking, "deny a request", policies, findings);
         }
         Expect::AllowWithAdvisory(names) => {
-            expect_policies(names, Enforcement::Advisory, "advise", files, findings);
+            expect_policies(names, Enforcement::Advisory, "advise", policies, findings);
         }
     }
     set::Test {
@@ -80,8 +97,8 @@ pub(super) fn check(
     }
 }
 
-fn unknown_attribute(path: &Name, types: &Resolved) -> Finding {
-    let finding = if types.strict {
+fn unknown_attribute(path: &Name, strict: bool, near: Option<&str>) -> Finding {
+    let finding = if strict {
         let message = format!("unknown attribute `{}`", path.node);
         Finding::error(code::UNKNOWN_ATTRIBUTE, Kind::Unknown, path.span, message)
             .because("the set's SCHEMA is STRICT, and does not declare it")
@@ -89,7 +106,7 @@ fn unknown_attribute(path: &Name, types: &Resolved) -> Finding {
         let message = format!("nothing in the set looks at `{}`", path.node);
         Finding::warning(code::GIVEN, Kind::Unknown, path.span, message)
     };
-    match nearest(&path.node, types.attributes.keys().map(String::as_str)) {
+    match near {
         Some(near) => finding.try_instead(format!("did you mean `{near}`?")),
         None => finding,
     }
@@ -100,22 +117,16 @@ fn expect_policies(
     names: &[Name],
     needed: Enforcement,
     what: &str,
-    files: &[File],
+    policies: &ByName<'_>,
     findings: &mut Vec<Finding>,
 ) {
-    let policies = || {
-        files.iter().flat_map(|file| &file.statements).filter_map(|statement| match &statement.node {
-            Statement::Policy(policy) => Some(policy),
-            _ => None,
-        })
-    };
     for name in names {
         let error = |message| {
             Finding::error(code::UNKNOWN_POLICY, Kind::Unknown, name.span, message).about(&name.node)
         };
-        let Some(policy) = policies().find(|policy| policy.name == *name) else {
+        let Some(policy) = policies.get(name.node.as_str()) else {
             let finding = error(format!("unknown policy `{}`", name.node));
-            let near = nearest(&name.node, policies().map(|policy| policy.name.node.as_str()));
+            let near = suggested(&name.node, policies.keys().copied(), findings);
             findings.push(match near {
                 Some(near) => finding.try_instead(format!("did you mean `{near}`?")),
                 None => finding,

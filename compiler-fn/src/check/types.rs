@@ -15,7 +15,7 @@ use super::{
     literals::Resolved,
 };
 use crate::{
-    findings::{Finding, Kind, code, nearest},
+    findings::{Finding, Kind, code, suggested},
     language::ast::{Atom, Comparison, Condition, ConditionKind, Operand, Path, Spanned},
     source::Span,
 };
@@ -396,7 +396,7 @@ impl Types {
             for other in places.into_iter().skip(1).take(4) {
                 finding = finding.also(other, "also here");
             }
-            findings.push(match nearest(path, declared.iter().copied()) {
+            findings.push(match suggested(path, declared.iter().copied(), findings) {
                 Some(near) => finding.try_instead(format!("did you mean `{near}`?")),
                 None => finding,
             });

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{
     App,
-    input::{Input, check_batch},
+    input::{Input, check_batch, check_defaults},
     problem::{Problem, json, status},
 };
 use crate::{
@@ -132,6 +132,9 @@ pub(super) async fn evaluations(
         return single(&app, snapshot.decide_authzen(&defaults), &context).await;
     }
     check_batch(requests.len(), app.limits)?;
+    let shared = [defaults.subject, defaults.action, defaults.resource, defaults.context];
+    let shared = shared.into_iter().flatten().map(|value| value.get().len()).sum();
+    check_defaults(shared, requests.len(), app.limits)?;
     let semantic = batch.options.unwrap_or_default().evaluations_semantic;
     let mut pending = Vec::with_capacity(requests.len());
     for request in requests {

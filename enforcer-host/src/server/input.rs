@@ -19,6 +19,9 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// The most bytes of a caller's id; a longer one is replaced.
 const MAX_ID_BYTES: usize = 128;
 
+/// As many bodies of the largest size one batch with defaults may amount to.
+const MAX_BODIES: usize = 16;
+
 /// Where a request comes in, and its id: the caller's own or one made for it.
 #[derive(Debug, Clone)]
 pub(super) struct Origin {
@@ -118,5 +121,15 @@ pub(super) fn check_batch(length: usize, limits: Limits) -> Result<(), Problem> 
         return Ok(());
     }
     let detail = format!("{length} requests in one batch; at most {} are allowed", limits.batch);
+    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", detail))
+}
+
+/// Defaults are read once for each request of a batch, so that a small body could ask for much work: of all
+/// requests together they may have as many bytes as [`MAX_BODIES`] bodies.
+pub(super) fn check_defaults(bytes: usize, requests: usize, limits: Limits) -> Result<(), Problem> {
+    if bytes.saturating_mul(requests) <= limits.body_bytes.saturating_mul(MAX_BODIES) {
+        return Ok(());
+    }
+    let detail = format!("defaults of {bytes} bytes for {requests} requests; make several batches");
     Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", detail))
 }

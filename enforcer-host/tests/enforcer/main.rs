@@ -6,6 +6,7 @@
     reason = "a panic in a test's helper is a failed test"
 )]
 
+mod bombs;
 mod fixture;
 mod hostile;
 mod http;
