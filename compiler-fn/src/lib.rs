@@ -15,6 +15,7 @@ pub mod local;
 pub mod native;
 mod parallel;
 pub mod publish;
+mod ranges;
 pub mod reference;
 pub mod self_check;
 pub mod set;

@@ -23,9 +23,6 @@ use crate::{
 /// The most bytes of a channel pointer.
 const MAX_POINTER_BYTES: u64 = 1024;
 
-/// The most bytes of all artifacts of one release together.
-const MAX_RELEASE_BYTES: u64 = 256 << 20;
-
 /// The most artifacts of one release.
 const MAX_ARTIFACTS: usize = 64;
 
@@ -282,12 +279,9 @@ impl ReleaseSource {
         statement: &Statement,
         wanted: Artifacts,
     ) -> Result<BTreeMap<String, Bytes>, Refusal> {
-        let total =
-            statement.artifacts().fold(0u64, |sum, (_, artifact)| sum.saturating_add(artifact.size));
-        if total > MAX_RELEASE_BYTES || statement.artifacts().count() > MAX_ARTIFACTS {
-            let detail = format!(
-                "the release has more than {MAX_ARTIFACTS} artifacts or {MAX_RELEASE_BYTES} bytes of them"
-            );
+        // Their sizes, each and together, were checked with the statement.
+        if statement.artifacts().count() > MAX_ARTIFACTS {
+            let detail = format!("the release has more than {MAX_ARTIFACTS} artifacts");
             return Err(Refusal::new(Code::TooLarge, detail));
         }
         let wanted_too = |(name, _): &(&str, _)| wanted == Artifacts::All || needed(name);

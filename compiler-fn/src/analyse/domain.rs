@@ -4,13 +4,14 @@ use std::{cell::Cell, collections::BTreeSet};
 
 use aecp_contract::value::{Decimal, Duration, Ip, Timestamp, Type, Value};
 
-use super::{glob::Found, intervals::Intervals, text::TextSet};
+use super::{glob::Found, text::TextSet};
+use crate::ranges::{Ranges, unsigned};
 
 /// A set of values of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Domain {
     /// Of an ordered type, IP or BOOL, by their [`number`]s.
-    Numbers(Intervals),
+    Numbers(Ranges),
     /// Of STRING or ENUM.
     Texts(TextSet),
     /// Lists that hold and lack these elements.
@@ -34,7 +35,7 @@ const FAR: i64 = 86_340;
 impl Domain {
     /// Every value of a type.
     pub(super) fn of(ty: &Type) -> Self {
-        let numbers = |low, high| Self::Numbers(Intervals::between(low, high));
+        let numbers = |low, high| Self::Numbers(Ranges::between(low, high));
         match ty {
             Type::String => Self::Texts(TextSet::all()),
             Type::Enum(members) => Self::Texts(TextSet::of(members.iter().map(String::as_str))),
@@ -42,7 +43,7 @@ impl Domain {
             Type::Decimal => numbers(-i128::MAX, i128::MAX),
             Type::Bool => numbers(0, 1),
             Type::Timestamp => numbers(INSTANTS.0, INSTANTS.1),
-            Type::Ip => Self::Numbers(Intervals::all()),
+            Type::Ip => Self::Numbers(Ranges::all()),
             Type::List(_) => Self::Lists { has: BTreeSet::new(), lacks: BTreeSet::new() },
             Type::Any => Self::None,
         }
@@ -56,7 +57,7 @@ impl Domain {
         });
         match values.first() {
             Some(Value::Text(_)) => Self::Texts(TextSet::of(texts)),
-            _ => Self::Numbers(Intervals::of(values.iter().filter_map(number))),
+            _ => Self::Numbers(Ranges::of(values.iter().filter_map(number))),
         }
     }
 
@@ -125,7 +126,7 @@ impl Domain {
                 let (usual, grids) = usual(ty);
                 let tame = match ty {
                     // An IPv4 address reads better than most others.
-                    Type::Ip => set.and(&Intervals::between(address(V4.0), address(V4.1))),
+                    Type::Ip => set.and(&Ranges::between(unsigned(V4.0), unsigned(V4.1))),
                     _ => set.clone(),
                 };
                 let number = tame.pick(usual, grids).or_else(|| set.pick(usual, grids));
@@ -160,7 +161,7 @@ pub(super) fn number(value: &Value) -> Option<i128> {
         Value::Decimal(decimal) => decimal.scaled(),
         Value::Timestamp(t) => i128::from(t.seconds) * 1_000_000_000 + i128::from(t.nanoseconds),
         Value::Duration(duration) => i128::from(duration.0),
-        Value::Ip(ip) => address(ip.0),
+        Value::Ip(ip) => unsigned(ip.0),
         Value::Text(_) | Value::List(_) => return None,
     })
 }
@@ -180,14 +181,9 @@ pub(super) fn value(number: i128, ty: &Type) -> Value {
     }
 }
 
-/// 128 bits without a sign as a number, in the same order.
-const fn address(bits: u128) -> i128 {
-    (bits ^ 1 << 127) as i128
-}
-
 /// All addresses from one to another.
 pub(super) fn addresses(first: u128, last: u128) -> Domain {
-    Domain::Numbers(Intervals::between(address(first), address(last)))
+    Domain::Numbers(Ranges::between(unsigned(first), unsigned(last)))
 }
 
 /// The value that an example would have, and the steps in which others read well, coarsest first.
@@ -203,7 +199,7 @@ fn usual(ty: &Type) -> (i128, &'static [i128]) {
             const ONE: i128 = 10i128.pow(18);
             (0, &[ONE, ONE / 10, ONE / 100, ONE / 1_000, ONE / 1_000_000, ONE / 1_000_000_000, 1])
         }
-        Type::Ip => (address(0xffff_c000_0201), &[1]),
+        Type::Ip => (unsigned(0xffff_c000_0201), &[1]),
         _ => (0, &[1]),
     }
 }

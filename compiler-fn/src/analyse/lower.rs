@@ -11,12 +11,12 @@ use aecp_contract::value::{Cidr, Type, Value};
 use super::{
     domain::{Domain, addresses},
     glob::Pattern,
-    intervals::Intervals,
     node::{Node, Presence, Relation, Want},
     text::TextSet,
 };
 use crate::{
     language::ast::{Atom, Comparison, Condition, ConditionKind, Literal, Operand, Path, Spanned},
+    ranges::Ranges,
     set::{PolicySet, literal_value},
     source::Span,
 };
@@ -226,11 +226,11 @@ fn ordered(operator: Comparison, bound: &Value) -> Domain {
     let bound = super::domain::number(bound).unwrap_or_default();
     let (low, high) = (i128::MIN, i128::MAX);
     Domain::Numbers(match operator {
-        Comparison::Less => Intervals::between(bound, high).not(),
-        Comparison::LessOrEqual => Intervals::between(low, bound),
-        Comparison::Greater => Intervals::between(low, bound).not(),
-        Comparison::GreaterOrEqual => Intervals::between(bound, high),
-        Comparison::Equal | Comparison::NotEqual => Intervals::between(bound, bound),
+        Comparison::Less => Ranges::between(bound, high).not(),
+        Comparison::LessOrEqual => Ranges::between(low, bound),
+        Comparison::Greater => Ranges::between(low, bound).not(),
+        Comparison::GreaterOrEqual => Ranges::between(bound, high),
+        Comparison::Equal | Comparison::NotEqual => Ranges::between(bound, bound),
     })
 }
 

@@ -8,7 +8,6 @@ mod conflicts;
 mod domain;
 mod glob;
 mod index;
-mod intervals;
 mod lower;
 mod node;
 mod pair;

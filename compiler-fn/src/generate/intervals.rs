@@ -27,8 +27,9 @@ use super::{
     helpers::{at, slot_offset},
     lower::Shape,
     memory::Memory,
-    values::{Domain, address_place},
+    values::Domain,
 };
+use crate::ranges::{Ranges, unsigned};
 
 /// Up to how many bounds are counted one after the other.
 const MAX_COUNTED: usize = 6;
@@ -64,14 +65,14 @@ impl Intervals {
     }
 
     /// The numbers of a set of ranges, lowest and highest of each; `None` if an interval is only partly in it.
-    pub(super) fn numbers(&self, ranges: &[(i128, i128)]) -> Option<Vec<(u32, u32)>> {
+    pub(super) fn numbers(&self, ranges: &Ranges) -> Option<Vec<(u32, u32)>> {
         let bound = |place: i128| self.bounds.binary_search(&place).ok().map(|index| index as u32);
         let numbers = |(from, to): &(i128, i128)| {
             let lowest = if *from == self.ends.0 { 0 } else { bound(*from)? + 1 };
             let highest = if *to == self.ends.1 { self.last() } else { bound(to + 1)? };
             Some((lowest, highest))
         };
-        ranges.iter().map(numbers).collect()
+        ranges.parts().iter().map(numbers).collect()
     }
 
     /// The tag of a usable value.
@@ -179,7 +180,7 @@ impl Intervals {
     /// One half of a bound as it is laid out in a slot, the high one first; the whole of one word.
     fn word(&self, bound: i128, half: u32) -> i64 {
         match (Shape::of(&self.ty), half) {
-            (Shape::Wide, 0) if self.ty == Type::Ip => (address_place(bound as u128) >> 64) as i64,
+            (Shape::Wide, 0) if self.ty == Type::Ip => (unsigned(bound as u128) >> 64) as i64,
             (Shape::Wide, 0) => (bound >> 64) as i64,
             _ => bound as i64,
         }

@@ -78,7 +78,7 @@ impl Numbers {
         let mut ranges: BTreeMap<usize, Vec<(i128, i128)>> = BTreeMap::new();
         for (slot, asked) in scopes.iter().flatten() {
             if let Values::Ranges(more) = &asked.values {
-                ranges.entry(*slot).or_default().extend(more);
+                ranges.entry(*slot).or_default().extend_from_slice(more.parts());
             }
         }
         let mut numbers = Self::default();

@@ -16,12 +16,13 @@ use aecp_contract::{
 };
 
 use super::lower::{ANY_TEXT, Constant, Expr, Right, Test};
+use crate::ranges::{Ranges, unsigned};
 
 /// Values of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Values {
-    /// First and last place of each range, ascending; no range touches the next.
-    Ranges(Vec<(i128, i128)>),
+    /// Those with these places.
+    Ranges(Ranges),
     /// These texts, or all but these.
     Texts { texts: BTreeSet<Vec<u8>>, inverted: bool },
 }
@@ -82,7 +83,7 @@ impl<'a> Domain<'a> {
 
     pub(super) fn none(self) -> Values {
         match self {
-            Self::Ordered(..) => Values::Ranges(Vec::new()),
+            Self::Ordered(..) => Values::Ranges(Ranges::of([])),
             Self::Text | Self::Members(_) => Values::Texts { texts: BTreeSet::new(), inverted: false },
         }
     }
@@ -106,16 +107,7 @@ impl<'a> Domain<'a> {
     pub(super) fn others(self, values: Values) -> Values {
         match (values, self) {
             (Values::Ranges(ranges), Self::Ordered(_, first, last)) => {
-                let mut others = Vec::new();
-                let mut next = Some(first);
-                for (from, to) in ranges {
-                    if let Some(start) = next.filter(|start| *start < from) {
-                        others.push((start, from - 1));
-                    }
-                    next = to.checked_add(1).filter(|next| *next <= last);
-                }
-                others.extend(next.map(|start| (start, last)));
-                Values::Ranges(others)
+                Values::Ranges(ranges.not().and(&Ranges::between(first, last)))
             }
             (Values::Texts { texts, inverted }, _) => Values::Texts { texts, inverted: !inverted },
             // Ranges are of ordered types alone.
@@ -129,7 +121,7 @@ impl<'a> Domain<'a> {
         let mut left_out: Option<BTreeSet<Vec<u8>>> = None;
         for values in all {
             match values {
-                Values::Ranges(more) => ranges.extend(more),
+                Values::Ranges(more) => ranges.extend_from_slice(more.parts()),
                 Values::Texts { texts: more, inverted: false } => texts.extend(more),
                 Values::Texts { texts: more, inverted: true } => {
                     left_out = Some(match left_out {
@@ -140,7 +132,7 @@ impl<'a> Domain<'a> {
             }
         }
         match (self, left_out) {
-            (Self::Ordered(..), _) => Values::Ranges(joined(ranges)),
+            (Self::Ordered(..), _) => Values::Ranges(Ranges::union(ranges)),
             (_, Some(out)) => {
                 Values::Texts { texts: out.difference(&texts).cloned().collect(), inverted: true }
             }
@@ -171,10 +163,10 @@ impl<'a> Domain<'a> {
                 } else {
                     place.checked_sub(1).map(|to| (first, to))
                 };
-                Values::Ranges(range.into_iter().filter(|(from, to)| from <= to).collect())
+                Values::Ranges(Ranges::union(range))
             }
             Test::InNetwork { network: Ip(network), mask, .. } => {
-                Values::Ranges(vec![(address_place(*network), address_place(*network | !*mask))])
+                Values::Ranges(Ranges::between(unsigned(*network), unsigned(*network | !*mask)))
             }
             Test::Both(first, second) => {
                 let side = |(test, negated): &(Test, bool)| {
@@ -199,7 +191,7 @@ impl<'a> Domain<'a> {
         Some(match (self, constant) {
             (Self::Ordered(ty, ..), _) => {
                 let place = place(constant, ty)?;
-                Values::Ranges(vec![(place, place)])
+                Values::Ranges(Ranges::of([place]))
             }
             (_, Constant::Text(text)) => {
                 Values::Texts { texts: BTreeSet::from([text.clone()]), inverted: false }
@@ -216,26 +208,8 @@ fn place(constant: &Constant, ty: &Type) -> Option<i128> {
         Constant::Word(n) => i128::from(*n),
         Constant::Wide(high, low) => {
             let bits = i128::from(*high) << 64 | i128::from(*low);
-            if *ty == Type::Ip { address_place(bits as u128) } else { bits }
+            if *ty == Type::Ip { unsigned(bits as u128) } else { bits }
         }
         Constant::Text(_) => return None,
     })
-}
-
-/// Addresses are unsigned; the highest bit turned about puts them in the order of signed numbers.
-pub(super) fn address_place(bits: u128) -> i128 {
-    (bits ^ 1 << 127) as i128
-}
-
-/// The ranges in order, those that overlap or touch made one.
-fn joined(mut ranges: Vec<(i128, i128)>) -> Vec<(i128, i128)> {
-    ranges.sort_unstable();
-    let mut joined: Vec<(i128, i128)> = Vec::new();
-    for (from, to) in ranges {
-        match joined.last_mut() {
-            Some((_, end)) if from <= end.saturating_add(1) => *end = (*end).max(to),
-            _ => joined.push((from, to)),
-        }
-    }
-    joined
 }

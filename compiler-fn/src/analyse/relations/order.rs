@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use aecp_contract::value::Value;
 
 use super::{Domain, Related, Relation, Variables};
-use crate::analyse::{
-    domain::{number, value},
-    intervals::Intervals,
-};
+use crate::analyse::domain::{number, value};
+use crate::ranges::Ranges;
 
 impl Variables<'_> {
     /// For every two variables, whether the one is at most the other, and then whether it is less. Equality is both ways.
@@ -95,7 +93,7 @@ impl Variables<'_> {
                 }
             }
             let ty = &self.types[variable];
-            let within = Domain::Numbers(Intervals::between(low, high));
+            let within = Domain::Numbers(Ranges::between(low, high));
             let picked = self.domains[variable].and(&within).pick(ty, self.left).ok();
             chosen.extend(picked.and_then(|v| number(&v)).map(|n| (variable, n)));
         }

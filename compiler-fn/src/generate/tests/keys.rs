@@ -6,6 +6,7 @@ use super::{super::*, set};
 use crate::{
     generate::{intervals::Intervals, numbers::Kind},
     interpret::Interpreter,
+    ranges::Ranges,
     reference,
 };
 
@@ -229,7 +230,7 @@ fn intervals_are_numbered_from_the_lowest_and_empty_ones_do_not_exist() {
     let (min, max) = (i128::from(i64::MIN), i128::from(i64::MAX));
     let intervals = |ranges: &[(i128, i128)]| Intervals::new(&Type::Int, ranges.iter()).unwrap();
     let all = intervals(&[(min, max)]);
-    assert_eq!((all.last(), all.numbers(&[(min, max)])), (0, Some(vec![(0, 0)])));
+    assert_eq!((all.last(), all.numbers(&Ranges::between(min, max))), (0, Some(vec![(0, 0)])));
     // Bounds 5, 10, 20, 21: the ends that touch are one bound, and so are equal ones.
     let some = intervals(&[(min, 4), (5, 9), (10, max), (20, 20), (5, 9)]);
     assert_eq!(some.last(), 4);
@@ -241,12 +242,12 @@ fn intervals_are_numbered_from_the_lowest_and_empty_ones_do_not_exist() {
         (vec![(min, 4), (21, max)], vec![(0, 0), (4, 4)]),
         (vec![], vec![]),
     ] {
-        assert_eq!(some.numbers(&ranges), Some(numbers), "{ranges:?}");
+        assert_eq!(some.numbers(&Ranges::union(ranges.clone())), Some(numbers), "{ranges:?}");
     }
-    assert_eq!(some.numbers(&[(6, 9)]), None, "part of an interval has no number");
+    assert_eq!(some.numbers(&Ranges::between(6, 9)), None, "part of an interval has no number");
     let ends = intervals(&[(min, min), (max, max)]);
-    assert_eq!((ends.last(), ends.numbers(&[(min, min)])), (2, Some(vec![(0, 0)])));
-    assert_eq!(ends.numbers(&[(max, max)]), Some(vec![(2, 2)]));
+    assert_eq!((ends.last(), ends.numbers(&Ranges::between(min, min))), (2, Some(vec![(0, 0)])));
+    assert_eq!(ends.numbers(&Ranges::between(max, max)), Some(vec![(2, 2)]));
     assert!(Intervals::new(&Type::String, [].iter()).is_none());
 }
 
