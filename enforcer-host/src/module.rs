@@ -55,7 +55,7 @@ pub(crate) enum Instance {
 }
 
 impl Module {
-    /// The interpreted form of a core module. Nothing is taken on trust.
+    /// The interpreted form of a core module.
     pub(crate) fn interpreted(engine: &Engine, core: &[u8]) -> Result<Self, Refusal> {
         let module = interpreted::load(engine.interpreter(), core)?;
         interpreted::shape(&module).check()?;

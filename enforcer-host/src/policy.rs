@@ -66,7 +66,8 @@ impl PolicyPre {
     /// This takes milliseconds; call it off the threads that serve requests.
     ///
     /// # Errors
-    /// As [`Self::interpreted`].
+    /// [`Code::UnsupportedAbi`], [`Code::TooLarge`], [`Code::Truncated`] or [`Code::Malformed`] for a manifest
+    /// that cannot be read or does not hold together, and [`Code::InvalidModule`].
     pub fn load(engine: &Engine, release: &VerifiedRelease) -> Result<Self, Refusal> {
         let manifest = read_manifest(release.artifact(MANIFEST)?)?;
         // Every release has one: what it says must not depend on who asks.
@@ -80,17 +81,6 @@ impl PolicyPre {
         };
         let module = Module::interpreted(engine, core)?;
         Self::new(engine, module, Execution::Interpreted(reason), manifest)
-    }
-
-    /// The set of a core module and the bytes of its `manifest.json` that nobody vouches for: interpreted.
-    ///
-    /// # Errors
-    /// [`Code::UnsupportedAbi`], [`Code::TooLarge`], [`Code::Truncated`] or [`Code::Malformed`] for a manifest
-    /// that cannot be read or does not hold together, and [`Code::InvalidModule`].
-    pub fn interpreted(engine: &Engine, core: &[u8], manifest: &[u8]) -> Result<Self, Refusal> {
-        let manifest = read_manifest(manifest)?;
-        let execution = Execution::Interpreted("it is not of a signed release".to_owned());
-        Self::new(engine, Module::interpreted(engine, core)?, execution, manifest)
     }
 
     fn new(

@@ -7,7 +7,7 @@ use aecp_contract::{
     manifest::{AuditLevel, Manifest},
     native::this_machine,
     refusal::{Code, Refusal},
-    release::CORE_MODULE,
+    release::{CORE_MODULE, MANIFEST},
     slots::{DECIDE_EXPORT, SlotBuffer},
     verdict::Decision,
 };
@@ -30,7 +30,14 @@ fn sets() -> Vec<Arc<PolicyPre>> {
 }
 
 fn interpreted(engine: &Engine, core: &[u8], manifest: Manifest) -> Result<PolicyPre, Refusal> {
-    PolicyPre::interpreted(engine, core, &serde_json::to_vec(&manifest).unwrap())
+    without_code(engine, core, &serde_json::to_vec(&manifest).unwrap())
+}
+
+/// Loads a release that has no machine code.
+fn without_code(engine: &Engine, core: &[u8], manifest: &[u8]) -> Result<PolicyPre, Refusal> {
+    let named = [(CORE_MODULE, core), (MANIFEST, manifest)];
+    let artifacts = named.map(|(name, bytes)| (name.to_owned(), bytes.to_vec()));
+    PolicyPre::load(engine, &verified(artifacts.into()))
 }
 
 #[test]
@@ -223,7 +230,7 @@ fn manifests_that_do_not_hold_together_are_refused() {
     assert_eq!(refuse(|m| m.policies[0].module = 1), Code::Malformed);
     assert_eq!(refuse(|m| m.policies.truncate(2)), Code::InvalidModule, "verdicts name three");
     let bytes = serde_json::to_vec(&manifest()).unwrap();
-    let cut = PolicyPre::interpreted(&engine, &core('E', AuditLevel::None), &bytes[..99]);
+    let cut = without_code(&engine, &core('E', AuditLevel::None), &bytes[..99]);
     assert_eq!(cut.unwrap_err().code, Code::Truncated);
 }
 
@@ -238,8 +245,8 @@ proptest! {
         let engine = Engine::new().unwrap();
         let core = core('E', AuditLevel::None);
         let whole = serde_json::to_vec(&manifest()).unwrap();
-        let _ = PolicyPre::interpreted(&engine, &bytes, &whole);
-        let _ = PolicyPre::interpreted(&engine, &core, &bytes);
+        let _ = without_code(&engine, &bytes, &whole);
+        let _ = without_code(&engine, &core, &bytes);
         // Somewhere inside of good ones, too.
         let spliced = |good: &[u8]| {
             let mut good = good.to_vec();
@@ -249,8 +256,8 @@ proptest! {
             }
             good
         };
-        let _ = PolicyPre::interpreted(&engine, &spliced(&core), &whole);
-        let _ = PolicyPre::interpreted(&engine, &core, &spliced(&whole));
+        let _ = without_code(&engine, &spliced(&core), &whole);
+        let _ = without_code(&engine, &core, &spliced(&whole));
     }
 
     #[test]
