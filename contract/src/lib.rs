@@ -3,7 +3,8 @@
 //! The compiler writes these types, the enforcers read them, and neither knows the other:
 //! the WIT world and its memory layout ([`slots`], [`verdict`]), attribute values ([`value`]) and how a
 //! request's JSON becomes them ([`request`]), what a compiled set says of itself ([`manifest`]) and of its
-//! [`cost`], and how it is signed ([`dsse`], [`release`], [`trust`]) and stored ([`layout`]).
+//! [`cost`], how it is signed ([`dsse`], [`release`], [`trust`]) and stored ([`layout`]), and the transparency logs
+//! of what was decided ([`tlog`]).
 //!
 //! This crate does no I/O, reads no clock and knows no sibling; it builds for wasm32 and native alike.
 
@@ -17,6 +18,7 @@ pub mod refusal;
 pub mod release;
 pub mod request;
 pub mod slots;
+pub mod tlog;
 pub mod trust;
 pub mod value;
 pub mod verdict;
