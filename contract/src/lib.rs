@@ -4,10 +4,11 @@
 //! the WIT world and its memory layout ([`slots`], [`verdict`]), attribute values ([`value`]) and how a
 //! request's JSON becomes them ([`request`]), what a compiled set says of itself ([`manifest`]) and of its
 //! [`cost`], how it is signed ([`dsse`], [`release`], [`trust`]) and stored ([`layout`]), and the transparency logs
-//! of what was decided ([`tlog`]).
+//! of what was decided ([`tlog`], [`audit`]).
 //!
 //! This crate does no I/O, reads no clock and knows no sibling; it builds for wasm32 and native alike.
 
+pub mod audit;
 pub mod cost;
 pub mod digest;
 pub mod dsse;

@@ -1,0 +1,304 @@
+//! What enforcers write into their logs ([`crate::tlog`]), one JSON object an entry, and how a log is checked.
+//!
+//! ```json
+//! {"seq":7,"time":"2026-03-01T09:30:00.25Z","event":{"decision":{"request_id":"…","point":"v1/decision",
+//!  "release":{"serial":3,"digest":"…"},"decision":"DENY","violated":[{"policy":"…","enforcement":"BLOCKING"}],
+//!  "indeterminate":[],"latency_us":4,"attributes":{"customer.region":{"commitment":"…"}}}}}
+//! {"seq":8,"time":"…","event":{"gap":{"lost":12,"reason":"disk"}}}
+//! ```
+//!
+//! The number of an entry is its place in the log, from 0. What a request said is in the log as the enforcer's
+//! operator chose for each attribute ([`RecordedValue`]): by default as a commitment, whose opening lies beside the log
+//! and can be erased without breaking a proof.
+
+use std::{collections::BTreeMap, fmt};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize, de};
+use serde_json::value::RawValue;
+
+use crate::{
+    digest::Digest, manifest::Enforcement, tlog::tile::MAX_ENTRY_BYTES, value::Timestamp,
+    verdict::Decision,
+};
+
+pub mod check;
+
+/// An entry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number: its place in the log.
+    pub seq: u64,
+    /// When it was made, by the enforcer's clock.
+    pub time: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What an entry tells.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// An enforcer began to write.
+    Start(Start),
+    /// A request was decided.
+    Decision(Box<DecisionRecord>),
+    /// Decisions were answered, or denied, whose records could not be kept.
+    Gap(Gap),
+}
+
+/// An enforcer began to write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// Its name and version, such as `aecp-enforcer 0.1.0`.
+    pub enforcer: String,
+    /// Whether the one before it stopped in order. After a crash, decisions that did not have to be recorded before
+    /// they were answered (`AUDIT: OPTIONAL`) may be missing.
+    pub after: Before,
+}
+
+/// How the writer before this one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Before {
+    /// There was none: the log begins.
+    Nothing,
+    /// All that it had was written.
+    Stop,
+    /// It did not come to write all that it had.
+    Crash,
+}
+
+/// A decision.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// The caller's id for the request, or one that was made for it.
+    pub request_id: String,
+    /// The trace that the request is part of: the trace id of a W3C `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The point of enforcement, such as `access/v1/evaluation`.
+    pub point: String,
+    /// The release that decided; `None` if there was none.
+    pub release: Option<ReleaseRef>,
+    /// The decision as it was answered.
+    pub decision: Decision,
+    /// The violated policies, in byte order of their names.
+    pub violated: Vec<PolicyRef>,
+    /// The policies that a missing or unusable attribute left undecided, in byte order of their names.
+    pub indeterminate: Vec<PolicyRef>,
+    /// The policies whose denial a break-glass token lifted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excepted: Vec<String>,
+    /// The modules that deny by default and that no policy covered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default_deny: Vec<String>,
+    /// Why it was denied without, or in spite of, a verdict: a constant code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How long it took to decide, in microseconds.
+    pub latency_us: u64,
+    /// What the request had for the attributes that the policies look at, by their paths.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, RecordedValue>,
+}
+
+/// Which release decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ReleaseRef {
+    /// Its serial in its channel.
+    pub serial: u64,
+    /// SHA-256 of its signed envelope.
+    pub digest: Digest,
+}
+
+/// A policy that had a part in a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRef {
+    /// Its name.
+    pub policy: String,
+    /// What its violation does.
+    pub enforcement: Enforcement,
+}
+
+/// Decisions that were answered, or denied, without being recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// How many.
+    pub lost: u64,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// Why records were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// More decisions than the queue holds, none of which had to be recorded before it was answered.
+    Queue,
+    /// The disk refused them; those that had to be recorded were denied.
+    Disk,
+    /// The spool was full because the store did not take its entries.
+    Spool,
+    /// Nobody waited for the record any more: the request was denied meanwhile.
+    Late,
+}
+
+/// What a request had for an attribute, as the log keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordedValue {
+    /// The value in clear, in the form of the request's JSON.
+    Clear(Box<RawValue>),
+    /// The value with all but its last characters hidden.
+    Masked(String),
+    /// [`commitment`] to the value. Whoever has the [`Opening`] can show what it was; once that is erased, nobody can.
+    Commitment(Digest),
+    /// A value that is none of the attribute's type. It is not kept.
+    Unusable,
+}
+
+/// What opens the commitments of one entry. It lies beside the log, where it can be erased.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Opening {
+    /// The entry.
+    pub seq: u64,
+    /// By the attributes' paths.
+    pub values: BTreeMap<String, OpenedValue>,
+}
+
+/// What one commitment is to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OpenedValue {
+    /// Chance, so that nobody can find the value by trying.
+    pub salt: Salt,
+    /// The value as in [`RecordedValue::Clear`].
+    pub value: Box<RawValue>,
+}
+
+/// 16 random bytes; base64 as text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Salt(pub [u8; 16]);
+
+/// The commitment to what a request had for the attribute at `path`: `value` is its JSON, byte by byte. It hides the
+/// value as long as the salt is unknown, and binds to it: no other opens it.
+#[must_use]
+pub fn commitment(salt: &Salt, path: &str, value: &str) -> Digest {
+    let length = u32::try_from(path.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let parts = [b"aecp-commitment/v1\n", &salt.0[..], &length, path.as_bytes(), value.as_bytes()];
+    Digest::of_parts(&parts)
+}
+
+impl Opening {
+    /// Whether these values are those that the decision committed to: each one that is opened must fit.
+    #[must_use]
+    pub fn opens(&self, record: &DecisionRecord) -> bool {
+        self.values.iter().all(|(path, OpenedValue { salt, value })| {
+            matches!(
+                record.attributes.get(path),
+                Some(RecordedValue::Commitment(digest)) if *digest == commitment(salt, path, value.get())
+            )
+        })
+    }
+}
+
+impl Entry {
+    /// The entry's bytes; `None` if they are more than a log takes ([`MAX_ENTRY_BYTES`]).
+    #[must_use]
+    pub fn to_json(&self) -> Option<Vec<u8>> {
+        let bytes = serde_json::to_vec(self).ok()?;
+        (bytes.len() <= MAX_ENTRY_BYTES).then_some(bytes)
+    }
+
+    /// Reads an entry.
+    ///
+    /// # Errors
+    /// In words, what does not fit.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    }
+}
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt(…)")
+    }
+}
+
+impl Serialize for Salt {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Salt {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or_else(|| de::Error::custom("a salt is 16 bytes in base64"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.to_owned()).unwrap()
+    }
+
+    fn decision(attributes: BTreeMap<String, RecordedValue>) -> DecisionRecord {
+        DecisionRecord {
+            request_id: "r1".into(),
+            trace_id: None,
+            point: "v1/decision".into(),
+            release: Some(ReleaseRef { serial: 3, digest: Digest::of(b"release") }),
+            decision: Decision::Deny,
+            violated: vec![PolicyRef { policy: "p".into(), enforcement: Enforcement::Blocking }],
+            indeterminate: Vec::new(),
+            excepted: Vec::new(),
+            default_deny: Vec::new(),
+            reason: None,
+            latency_us: 4,
+            attributes,
+        }
+    }
+
+    #[test]
+    fn entries_read_back_and_keep_numbers_as_they_were() {
+        let salt = Salt([7; 16]);
+        let attributes = BTreeMap::from([
+            ("a".to_owned(), RecordedValue::Clear(raw("0.10000000000000000001"))),
+            ("b".to_owned(), RecordedValue::Masked("***1234".into())),
+            ("c".to_owned(), RecordedValue::Commitment(commitment(&salt, "c", "\"EU\""))),
+            ("d".to_owned(), RecordedValue::Unusable),
+        ]);
+        for event in [
+            Event::Start(Start { enforcer: "aecp-enforcer 0.1.0".into(), after: Before::Crash }),
+            Event::Decision(Box::new(decision(attributes))),
+            Event::Gap(Gap { lost: 12, reason: GapReason::Disk }),
+        ] {
+            let entry = Entry { seq: 7, time: "2026-03-01T09:30:00.25Z".parse().unwrap(), event };
+            let json = entry.to_json().unwrap();
+            let again = Entry::from_json(&json).unwrap().to_json().unwrap();
+            assert_eq!(String::from_utf8(again), String::from_utf8(json));
+        }
+    }
+
+    #[test]
+    fn an_opening_opens_what_was_committed_to_and_nothing_else() {
+        let salt = Salt([7; 16]);
+        let committed = RecordedValue::Commitment(commitment(&salt, "c", "\"EU\""));
+        let record = decision(BTreeMap::from([("c".to_owned(), committed)]));
+        let opening = |path: &str, salt, value| Opening {
+            seq: 0,
+            values: BTreeMap::from([(path.to_owned(), OpenedValue { salt, value: raw(value) })]),
+        };
+        assert!(opening("c", salt, "\"EU\"").opens(&record));
+        assert!(!opening("c", salt, "\"US\"").opens(&record));
+        assert!(!opening("c", Salt([8; 16]), "\"EU\"").opens(&record));
+        assert!(!opening("d", salt, "\"EU\"").opens(&record));
+        // Path and value cannot trade bytes.
+        assert_ne!(commitment(&salt, "c", "\"EU\""), commitment(&salt, "c\"", "EU\""));
+    }
+}
