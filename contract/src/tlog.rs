@@ -3,6 +3,7 @@
 //!
 //! - [`merkle`]: the tree's hashes and proofs (RFC 6962, section 2.1)
 //! - [`tile`]: how the tree and its entries are cut into files (<https://c2sp.org/tlog-tiles>)
+//! - [`edge`]: what a writer keeps of the tree to go on
 //! - [`note`]: signed texts and verifier keys (<https://c2sp.org/signed-note>), the cosignatures of witnesses among the
 //!   signatures (<https://c2sp.org/tlog-cosignature>)
 //! - [`checkpoint`]: the signed head of a tree (<https://c2sp.org/tlog-checkpoint>)
@@ -14,6 +15,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crate::digest::Digest;
 
 pub mod checkpoint;
+pub mod edge;
 pub mod merkle;
 pub mod note;
 pub mod policy;

@@ -4,10 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    TlogError,
-    merkle::{Subtree, node_hash},
-};
+use super::{TlogError, edge::subtree_root, merkle::Subtree};
 use crate::digest::Digest;
 
 /// Hashes of a full tile, entries of a full bundle.
@@ -165,18 +162,13 @@ where
             }
         };
         let start = (first % TILE_WIDTH) as usize;
-        let mut row = hashes[start..start + count as usize].to_vec();
-        while row.len() > 1 {
-            row = row.as_chunks::<2>().0.iter().map(|[left, right]| node_hash(left, right)).collect();
-        }
-        Ok(row[0])
+        Ok(subtree_root(hashes[start..start + count as usize].to_vec()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tlog::merkle::{self, Frontier, leaf_hash};
 
     fn tile(level: impl Into<Option<u8>>, index: u64, width: u64) -> Tile {
         Tile { level: level.into(), index, width }
@@ -214,53 +206,5 @@ mod tests {
         assert!(read_entries(&bundle[..6], 2).is_err(), "half a length");
         assert!(read_entries(&bundle[..4], 1).is_err(), "half an entry");
         assert_eq!(push_entry(&mut bundle, &vec![0; 65_536]), None);
-    }
-
-    /// A log written growth by growth, as a writer would, gives the same roots and proofs as the definition.
-    #[test]
-    fn what_grows_tile_by_tile_is_the_whole_tree() {
-        let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-        let mut levels: Vec<Vec<Digest>> = vec![Vec::new(); 4];
-        let mut frontier = Frontier::default();
-        let mut size = 0;
-        for growth in [1, 3, 251, 1, 1, 600, 66_000, 7] {
-            let old = size;
-            for n in old..old + growth {
-                let leaf = leaf_hash(format!("entry {n}").as_bytes());
-                frontier.push(leaf);
-                levels[0].push(leaf);
-            }
-            size += growth;
-            for level in 1..4 {
-                for at in levels[level].len()..levels[level - 1].len() / 256 {
-                    let below = &levels[level - 1][at * 256..(at + 1) * 256];
-                    let mut part = Frontier::default();
-                    below.iter().for_each(|hash| part.push(*hash));
-                    levels[level].push(part.root());
-                }
-            }
-            for tile in Tile::grown(old, size) {
-                let Some(level) = tile.level else { continue };
-                let start = (tile.index * 256) as usize;
-                let hashes = &levels[level as usize][start..start + tile.width as usize];
-                let bytes = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
-                assert_eq!(files.insert(tile.path(), bytes), None, "no file is written twice");
-            }
-            let fetch = |tile: &Tile| {
-                files
-                    .get(&tile.path())
-                    .cloned()
-                    .ok_or_else(|| TlogError::malformed("a tile", tile.path()))
-            };
-            let mut hashes = TiledHashes::new(size, fetch);
-            let mut read = |subtree| hashes.hash(subtree);
-            assert_eq!(merkle::root(size, &mut read).unwrap(), frontier.root());
-            for index in [0, size / 2, size - 1] {
-                let proof = merkle::inclusion_proof(index, size, &mut read).unwrap();
-                let leaf = levels[0][index as usize];
-                merkle::verify_inclusion(&leaf, index, size, &frontier.root(), &proof).unwrap();
-            }
-            assert!(read(Subtree { level: 0, index: size }).is_err());
-        }
     }
 }
