@@ -1,9 +1,10 @@
 //! What was decided: a verdict with its names, or a denial with its reason. One type for both, so that errors
 //! are answered and recorded like any other denial.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aecp_contract::{
+    audit::{DecisionRecord, PolicyRef, ReleaseRef},
     digest::Digest,
     manifest::{AuditLevel, Enforcement, PolicyInfo},
     request::{AuthZenRequest, RequestError},
@@ -12,7 +13,10 @@ use aecp_contract::{
 };
 use serde::{Serialize, Serializer};
 
-use crate::policy::{DecisionError, PolicyPre};
+use crate::{
+    policy::{DecisionError, PolicyPre},
+    record::Entry,
+};
 
 /// Why a request was denied without, or in spite of, a verdict. The codes never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -190,6 +194,32 @@ impl Decided {
     fn named(&self, indexes: &[u32]) -> impl Iterator<Item = &PolicyInfo> {
         let policies = self.set.as_deref().map_or(&[][..], |set| &set.manifest().policies);
         indexes.iter().filter_map(|index| policies.get(*index as usize))
+    }
+
+    /// What the log keeps of it.
+    #[must_use]
+    pub(crate) fn record(&self, entry: &Entry) -> DecisionRecord {
+        let named = |indexes: &[u32]| -> Vec<PolicyRef> {
+            let policy = |policy: &PolicyInfo| PolicyRef {
+                policy: policy.name.clone(),
+                enforcement: policy.enforcement,
+            };
+            self.named(indexes).map(policy).collect()
+        };
+        DecisionRecord {
+            request_id: entry.request_id.to_string(),
+            trace_id: None,
+            point: entry.point.to_owned(),
+            release: self.release.map(|ReleaseId { serial, digest }| ReleaseRef { serial, digest }),
+            decision: self.decision,
+            violated: named(&self.violated),
+            indeterminate: named(&self.indeterminate),
+            excepted: Vec::new(),
+            default_deny: self.default_deny().map(str::to_owned).collect(),
+            reason: self.reason.map(|reason| reason.as_str().to_owned()),
+            latency_us: u64::try_from(entry.latency.as_micros()).unwrap_or(u64::MAX),
+            attributes: BTreeMap::new(),
+        }
     }
 
     /// All that was found, for auditors.

@@ -4,10 +4,8 @@
 //! once if any of it must be, and then lets the answers go.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    path::Path,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -21,10 +19,10 @@ use crate::{
     metrics::Metrics,
 };
 
-mod log;
+mod spool;
 mod writer;
 
-pub use log::{LogError, LogFile};
+pub use spool::{LogError, Spool};
 
 /// Decisions that may wait to be written.
 const QUEUE: usize = 16_384;
@@ -66,16 +64,17 @@ pub struct Recorder {
     queue: mpsc::Sender<Job>,
     events: broadcast::Sender<Arc<Entry>>,
     metrics: Arc<Metrics>,
-    /// Optional records that found the queue full, since the writer last said so.
-    dropped: Arc<AtomicU64>,
+    shared: Arc<writer::Shared>,
 }
 
 /// What the writer is asked for.
 enum Job {
     /// Write it; where somebody waits, say when it is durable.
     Write(Arc<Entry>, Option<oneshot::Sender<()>>),
-    /// Make everything before this durable.
-    Flush(oneshot::Sender<()>),
+    /// Make everything before this durable, and say how many entries that are.
+    Flush(oneshot::Sender<u64>),
+    /// The same; nothing comes after it.
+    Stop(oneshot::Sender<u64>),
 }
 
 /// A decision on its way into the record.
@@ -143,28 +142,29 @@ impl Answer {
 }
 
 impl Recorder {
-    /// A recorder that appends to `file`, with its thread running until the last handle to it is gone.
+    /// A recorder that appends to the log in `folder`, with its thread running until the last handle to it is gone.
     ///
     /// # Errors
-    /// [`LogError`] if no thread can be started.
-    pub fn start(file: LogFile, metrics: Arc<Metrics>) -> Result<Self, LogError> {
-        let next = file.next_seq();
-        Self::start_with(Box::new(file), next, metrics)
+    /// [`LogError`].
+    pub fn start(folder: &Path, metrics: Arc<Metrics>) -> Result<Self, LogError> {
+        let (spool, stopped) = Spool::open(folder)?;
+        let next = spool.next_seq();
+        Self::start_with(Box::new(spool), (next, stopped), metrics)
     }
 
     fn start_with(
-        log: Box<dyn log::Log>,
-        next_seq: u64,
+        log: Box<dyn spool::Log>,
+        before: (u64, bool),
         metrics: Arc<Metrics>,
     ) -> Result<Self, LogError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let writer = writer::Writer::new(log, next_seq, Arc::clone(&dropped), Arc::clone(&metrics));
+        let shared = Arc::new(writer::Shared::default());
+        let writer = writer::Writer::new(log, before, Arc::clone(&shared), Arc::clone(&metrics));
         thread::Builder::new()
             .name("aecp-record".to_owned())
             .spawn(move || writer.run(jobs))
             .map_err(LogError::Thread)?;
-        Ok(Self { queue, events: broadcast::Sender::new(SUBSCRIPTION), metrics, dropped })
+        Ok(Self { queue, events: broadcast::Sender::new(SUBSCRIPTION), metrics, shared })
     }
 
     /// Each decision as it is answered, for whoever looks on; a slow reader misses some.
@@ -193,7 +193,7 @@ impl Recorder {
             AuditLevel::None => None,
             AuditLevel::Optional => {
                 if self.queue.try_send(Job::Write(Arc::clone(&entry), None)).is_err() {
-                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                    self.shared.dropped.fetch_add(1, Ordering::Relaxed);
                     self.metrics.record_dropped();
                 }
                 None
@@ -215,12 +215,21 @@ impl Recorder {
         }
     }
 
-    /// Waits until everything recorded so far is durable, or the writer failed.
-    pub async fn flush(&self) {
+    /// Waits until everything recorded so far is durable, and says how many entries the log has; `None` if the writer
+    /// failed.
+    pub async fn flush(&self) -> Option<u64> {
+        self.ask(Job::Flush).await
+    }
+
+    /// The same, and notes in the log that it stopped in order. Nothing is to be recorded after it.
+    pub async fn stop(&self) -> Option<u64> {
+        self.ask(Job::Stop).await
+    }
+
+    async fn ask(&self, job: impl FnOnce(oneshot::Sender<u64>) -> Job) -> Option<u64> {
         let (done, flushed) = oneshot::channel();
-        if self.queue.send_timeout(Job::Flush(done), DURABLE_WITHIN).await.is_ok() {
-            let _ = tokio::time::timeout(DURABLE_WITHIN, flushed).await;
-        }
+        self.queue.send_timeout(job(done), DURABLE_WITHIN).await.ok()?;
+        tokio::time::timeout(DURABLE_WITHIN, flushed).await.ok()?.ok()
     }
 }
 

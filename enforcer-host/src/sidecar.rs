@@ -13,7 +13,7 @@ use crate::{
     enforcer::Enforcer,
     engine::{Engine, EngineError},
     metrics::Metrics,
-    record::{Entry, LogError, LogFile, Recorder},
+    record::{Entry, LogError, Recorder},
     refresh::Refresher,
     server::{self, Limits},
     source::ReleaseSource,
@@ -88,8 +88,7 @@ impl Sidecar {
         let source = ReleaseSource::new(Store::open(&config.store)?, config.channel.clone());
         let state = Arc::new(StateFolder::open(&config.state, config.channel.clone())?);
         let metrics = Arc::new(Metrics::default());
-        let log = LogFile::open(&state.decisions())?;
-        let recorder = Arc::new(Recorder::start(log, Arc::clone(&metrics))?);
+        let recorder = Arc::new(Recorder::start(&state.decisions(), Arc::clone(&metrics))?);
         let enforcer = Arc::new(Enforcer::new(config.channel, metrics));
         let refresher = Refresher::start(
             source,
@@ -152,7 +151,7 @@ impl Sidecar {
         self.stopping.send_replace(true);
         let served = self.serving.await.map_err(io::Error::other).flatten();
         let _ = self.refreshing.await;
-        self.recorder.flush().await;
+        self.recorder.stop().await;
         served
     }
 }

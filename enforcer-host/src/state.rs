@@ -95,10 +95,10 @@ impl StateFolder {
         }
     }
 
-    /// The file of the decision log.
+    /// The folder of the decision log: what was not yet shipped of it.
     #[must_use]
     pub fn decisions(&self) -> PathBuf {
-        self.path.join("decisions.jsonl")
+        self.path.join("decisions")
     }
 
     /// The folder, read like any store.

@@ -3,21 +3,16 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use aecp_contract::value::Timestamp;
-use serde::Serialize;
+use aecp_contract::audit::{Before, Event, Gap, GapReason, Start};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Entry, Job, log::Log};
-use crate::{
-    clock::now,
-    decided::{Line, ReleaseId},
-    metrics::Metrics,
-};
+use super::{Entry, Job, spool::Log};
+use crate::{clock::now, metrics::Metrics};
 
 /// Decisions that are written at once, at most.
 const BATCH: usize = 1024;
@@ -25,45 +20,87 @@ const BATCH: usize = 1024;
 /// The shortest time between two log lines about records that were lost.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(5);
 
+/// What the log itself calls this enforcer.
+const ENFORCER: &str = concat!("aecp-enforcer ", env!("CARGO_PKG_VERSION"));
+
 pub(super) struct Writer {
     log: Box<dyn Log>,
     next_seq: u64,
-    dropped: Arc<AtomicU64>,
-    /// Records that were not kept, not yet said in the log.
-    lost: u64,
+    /// How the last writer ended, until that is on record.
+    after: Option<Before>,
+    shared: Arc<Shared>,
+    lost: Lost,
     complained: Option<Instant>,
     metrics: Arc<Metrics>,
 }
 
-/// A decision's line.
-#[derive(Serialize)]
-struct Record<'a> {
-    seq: u64,
-    time: Timestamp,
-    request_id: &'a str,
-    point: &'a str,
-    release: Option<ReleaseId>,
-    #[serde(flatten)]
-    line: Line<'a>,
-    latency_us: u64,
+/// What the writer shares with those who submit and who ship.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Optional records that found the queue full, since the writer last said so.
+    pub(super) dropped: AtomicU64,
+    /// Whether the disk holds as many entries as it may that the store has not taken.
+    pub(super) full: AtomicBool,
 }
 
-/// The line that stands for records that could not be kept.
-#[derive(Serialize)]
-struct Gap {
-    seq: u64,
-    time: Timestamp,
-    lost: u64,
+/// Records that were not kept, not yet said in the log.
+#[derive(Default)]
+struct Lost {
+    queue: u64,
+    disk: u64,
+    spool: u64,
+    late: u64,
+}
+
+impl Lost {
+    fn total(&self) -> u64 {
+        self.queue + self.disk + self.spool + self.late
+    }
+
+    fn gaps(&self) -> impl Iterator<Item = Gap> {
+        let reasons = [
+            (self.queue, GapReason::Queue),
+            (self.disk, GapReason::Disk),
+            (self.spool, GapReason::Spool),
+            (self.late, GapReason::Late),
+        ];
+        reasons.into_iter().filter(|(lost, _)| *lost > 0).map(|(lost, reason)| Gap { lost, reason })
+    }
+}
+
+/// Entries on their way to the disk.
+struct Block {
+    lines: Vec<u8>,
+    first: u64,
+    count: u64,
+}
+
+impl Block {
+    fn push(&mut self, time: aecp_contract::value::Timestamp, event: Event) {
+        let seq = self.first + self.count;
+        let entry = aecp_contract::audit::Entry { seq, time, event };
+        if let Some(json) = entry.to_json() {
+            self.lines.extend(json);
+            self.lines.push(b'\n');
+            self.count += 1;
+        }
+    }
 }
 
 impl Writer {
     pub(super) fn new(
         log: Box<dyn Log>,
-        next_seq: u64,
-        dropped: Arc<AtomicU64>,
+        (next_seq, stopped): (u64, bool),
+        shared: Arc<Shared>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { log, next_seq, dropped, lost: 0, complained: None, metrics }
+        let after = match (next_seq, stopped) {
+            (0, _) => Before::Nothing,
+            (_, true) => Before::Stop,
+            (_, false) => Before::Crash,
+        };
+        let lost = Lost::default();
+        Self { log, next_seq, after: Some(after), shared, lost, complained: None, metrics }
     }
 
     /// Writes until every sender is gone.
@@ -81,73 +118,84 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &mut Vec<Job>) {
-        let mut lines = Vec::new();
+        let mut block = Block { lines: Vec::new(), first: self.next_seq, count: 0 };
         let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
-        let mut seq = self.next_seq;
-        let mut records = 0;
-        self.lost += self.dropped.swap(0, Ordering::Relaxed);
-        if self.lost > 0 {
-            push(&mut lines, &Gap { seq, time: now(), lost: self.lost });
-            seq += 1;
+        let mut flushed: Vec<oneshot::Sender<u64>> = Vec::new();
+        let mut stopping = false;
+        if let Some(after) = self.after {
+            block.push(now(), Event::Start(Start { enforcer: ENFORCER.to_owned(), after }));
         }
+        self.lost.queue += self.shared.dropped.swap(0, Ordering::Relaxed);
+        for gap in self.lost.gaps() {
+            block.push(now(), Event::Gap(gap));
+        }
+        let full = self.shared.full.load(Ordering::Relaxed);
+        // What becomes of this batch is only added to what is lost when it is known.
+        let (mut records, mut late, mut refused) = (0, 0, 0);
         for job in batch.drain(..) {
             match job {
-                Job::Flush(done) => waiting.push(done),
+                Job::Flush(done) => flushed.push(done),
+                Job::Stop(done) => {
+                    flushed.push(done);
+                    stopping = true;
+                }
+                // Whoever stopped waiting has answered with a denial, which the record must not contradict.
+                Job::Write(_, Some(done)) if done.is_closed() => late += 1,
+                // Dropping `done` tells the waiter that there is no record.
+                Job::Write(..) if full => refused += 1,
                 Job::Write(entry, done) => {
-                    // Whoever stopped waiting has answered with a denial, which the record must not contradict.
-                    if done.as_ref().is_some_and(oneshot::Sender::is_closed) {
-                        self.lost += 1;
-                        continue;
-                    }
-                    push(&mut lines, &record(seq, &entry));
-                    seq += 1;
+                    block.push(entry.time, decision(&entry));
                     records += 1;
                     waiting.extend(done);
                 }
             }
         }
-        match self.log.append(&lines, !waiting.is_empty()) {
+        let durable = !waiting.is_empty() || !flushed.is_empty();
+        let written = self.log.append(&block.lines, block.count, durable);
+        match &written {
             Ok(()) => {
-                self.next_seq = seq;
+                self.next_seq += block.count;
+                self.after = None;
                 self.metrics.recorded(records);
                 self.complain(None);
-                self.lost = 0;
+                self.lost = Lost::default();
                 for done in waiting {
                     let _ = done.send(());
                 }
             }
             Err(error) => {
                 // Dropping `waiting` tells each waiter that its record failed.
-                self.lost += records;
-                self.complain(Some(&error));
+                self.lost.disk += records;
+                self.complain(Some(error));
+            }
+        }
+        self.lost.late += late;
+        self.lost.spool += refused;
+        if refused > 0 {
+            self.complain(None);
+        }
+        if stopping && let Err(error) = self.log.stopped() {
+            tracing::warn!(%error, "the decision log's orderly end cannot be noted");
+        }
+        if written.is_ok() {
+            for done in flushed {
+                let _ = done.send(self.next_seq);
             }
         }
     }
 
     fn complain(&mut self, error: Option<&std::io::Error>) {
         let due = self.complained.is_none_or(|at| at.elapsed() > COMPLAINT_INTERVAL);
-        if self.lost > 0 && due {
+        let lost = self.lost.total();
+        if lost > 0 && due {
             self.complained = Some(Instant::now());
-            let error = error.map_or_else(|| "the queue was full".to_owned(), ToString::to_string);
-            tracing::error!(lost = self.lost, error, "decisions could not be recorded");
+            let Lost { queue, disk, spool, late } = self.lost;
+            let error = error.map(ToString::to_string);
+            tracing::error!(queue, disk, spool, late, error, "decisions could not be recorded");
         }
     }
 }
 
-fn record(seq: u64, entry: &Entry) -> Record<'_> {
-    Record {
-        seq,
-        time: entry.time,
-        request_id: &entry.request_id,
-        point: entry.point,
-        release: entry.decided.release(),
-        line: Line { decision: entry.decided.decision(), findings: entry.decided.findings() },
-        latency_us: u64::try_from(entry.latency.as_micros()).unwrap_or(u64::MAX),
-    }
-}
-
-fn push(lines: &mut Vec<u8>, record: &impl Serialize) {
-    #[expect(clippy::expect_used, reason = "records are plain data with text keys")]
-    serde_json::to_writer(&mut *lines, record).expect("a record is plain data");
-    lines.push(b'\n');
+fn decision(entry: &Entry) -> Event {
+    Event::Decision(Box::new(entry.decided.record(entry)))
 }
