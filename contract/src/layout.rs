@@ -73,6 +73,12 @@ pub fn root(version: u32) -> String {
     format!("root/{version}.json")
 }
 
+/// A file of an enforcer's log: `audit/<instance>/<path>`.
+#[must_use]
+pub fn audit(instance: &Name, path: &str) -> String {
+    format!("audit/{instance}/{path}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

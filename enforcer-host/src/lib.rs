@@ -37,6 +37,6 @@ pub use enforcer::Enforcer;
 pub use engine::Engine;
 pub use module::Execution;
 pub use policy::{PolicyInstance, PolicyPre};
-pub use sidecar::{Sidecar, SidecarConfig};
+pub use sidecar::{AuditConfig, Sidecar, SidecarConfig};
 pub use source::{Artifacts, ReleaseSource, VerifiedRelease};
 pub use store::Store;

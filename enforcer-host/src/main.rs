@@ -3,7 +3,7 @@
 use std::{fs, io::IsTerminal as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use aecp_contract::{layout::Name, trust::TrustRoot, value};
-use aecp_enforcer::{Sidecar, SidecarConfig, server::Limits};
+use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, record::Shipping, server::Limits};
 use anyhow::Context as _;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -38,6 +38,22 @@ struct Arguments {
     /// How often to look for a newer release, such as 500ms, 5s or 1m
     #[arg(long, env = "AECP_POLL", default_value = "5s", value_name = "TIME", value_parser = interval)]
     poll: Duration,
+
+    /// Store for the log of decisions; without it the log stays in the state folder
+    #[arg(long, env = "AECP_AUDIT_STORE", value_name = "URL")]
+    audit_store: Option<String>,
+
+    /// How often to carry the log of decisions to its store
+    #[arg(long, env = "AECP_AUDIT_EVERY", default_value = "1m", value_name = "TIME", value_parser = interval)]
+    audit_every: Duration,
+
+    /// Most bytes of decisions that wait here for their store; beyond it, what must be recorded is denied
+    #[arg(long, env = "AECP_AUDIT_SPOOL", default_value_t = AuditConfig::default().shipping.spool_bytes, value_name = "BYTES")]
+    audit_spool: u64,
+
+    /// Name of this enforcer's log; without it, the machine's name and part of the log's key
+    #[arg(long, env = "AECP_INSTANCE", value_name = "NAME")]
+    instance: Option<Name>,
 
     /// Most bytes of a request's body
     #[arg(long, env = "AECP_MAX_BODY", default_value_t = Limits::default().body_bytes, value_name = "BYTES")]
@@ -77,6 +93,11 @@ async fn main() -> anyhow::Result<()> {
         state: arguments.state,
         listen: arguments.listen,
         poll: arguments.poll,
+        audit: AuditConfig {
+            store: arguments.audit_store,
+            instance: arguments.instance,
+            shipping: Shipping { every: arguments.audit_every, spool_bytes: arguments.audit_spool },
+        },
         limits: Limits { body_bytes: arguments.max_body, ..Limits::default() },
     };
     let sidecar = Sidecar::start(config).await?;

@@ -38,6 +38,8 @@ pub struct Metrics {
     records: Counter,
     records_dropped: Counter,
     state_write_failures: Counter,
+    audit_shipped: Gauge<u64, AtomicU64>,
+    audit_ship_failures: Counter,
     requests: Family<RequestLabels, Counter>,
 }
 
@@ -82,6 +84,8 @@ impl Default for Metrics {
         let records = Counter::default();
         let records_dropped = Counter::default();
         let state_write_failures = Counter::default();
+        let audit_shipped = Gauge::default();
+        let audit_ship_failures = Counter::default();
         let requests = Family::<RequestLabels, Counter>::default();
 
         let mut registry = Registry::with_prefix("aecp");
@@ -120,6 +124,16 @@ impl Default for Metrics {
             "Releases that could not be remembered for the next start",
             state_write_failures.clone(),
         );
+        r.register(
+            "audit_shipped_entries",
+            "Entries of the decision log that the store has under a signed checkpoint",
+            audit_shipped.clone(),
+        );
+        r.register(
+            "audit_ship_failures",
+            "Times that the decision log could not be carried to the store",
+            audit_ship_failures.clone(),
+        );
         r.register("http_requests", "HTTP requests by path and status", requests.clone());
         Self {
             registry,
@@ -135,6 +149,8 @@ impl Default for Metrics {
             records,
             records_dropped,
             state_write_failures,
+            audit_shipped,
+            audit_ship_failures,
             requests,
         }
     }
@@ -188,6 +204,14 @@ impl Metrics {
 
     pub(crate) fn state_write_failed(&self) {
         self.state_write_failures.inc();
+    }
+
+    pub(crate) fn shipped(&self, entries: u64) {
+        self.audit_shipped.set(entries);
+    }
+
+    pub(crate) fn ship_failed(&self) {
+        self.audit_ship_failures.inc();
     }
 
     pub(crate) fn requested(&self, path: &'static str, status: u16) {

@@ -19,9 +19,13 @@ use crate::{
     metrics::Metrics,
 };
 
+mod identity;
+mod ship;
 mod spool;
 mod writer;
 
+pub use identity::LogIdentity;
+pub use ship::{ShipError, Shipper, Shipping};
 pub use spool::{LogError, Spool};
 
 /// Decisions that may wait to be written.
@@ -213,6 +217,11 @@ impl Recorder {
             metrics: Arc::clone(&self.metrics),
             started: context.started,
         }
+    }
+
+    /// Whether the disk has no room for more entries: what must be recorded is denied from now on.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.shared.full.store(full, Ordering::Relaxed);
     }
 
     /// Waits until everything recorded so far is durable, and says how many entries the log has; `None` if the writer

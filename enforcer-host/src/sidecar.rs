@@ -13,7 +13,7 @@ use crate::{
     enforcer::Enforcer,
     engine::{Engine, EngineError},
     metrics::Metrics,
-    record::{Entry, LogError, Recorder},
+    record::{Entry, LogError, LogIdentity, Recorder, Shipper, Shipping},
     refresh::Refresher,
     server::{self, Limits},
     source::ReleaseSource,
@@ -38,6 +38,26 @@ pub struct SidecarConfig {
     pub poll: Duration,
     /// What clients may ask for.
     pub limits: Limits,
+    /// Where the decision log goes.
+    pub audit: AuditConfig,
+}
+
+/// Where the decision log goes.
+#[derive(Debug, Clone)]
+pub struct AuditConfig {
+    /// The store's URL; `None` keeps the log in the state folder, in the same form.
+    pub store: Option<String>,
+    /// What the log is called; `None` takes the name of the machine and of the log's key.
+    pub instance: Option<Name>,
+    /// How often, and how much may wait.
+    pub shipping: Shipping,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        let shipping = Shipping { every: Duration::from_secs(60), spool_bytes: 1 << 30 };
+        Self { store: None, instance: None, shipping }
+    }
 }
 
 /// A running enforcer. Dropping it stops it without waiting; [`Self::stop`] does it in order.
@@ -50,6 +70,8 @@ pub struct Sidecar {
     _state: Arc<StateFolder>,
     stopping: watch::Sender<bool>,
     refreshing: JoinHandle<()>,
+    shipping: JoinHandle<()>,
+    ship_last: Arc<Notify>,
     serving: JoinHandle<io::Result<()>>,
 }
 
@@ -65,6 +87,14 @@ pub enum StartError {
     /// The decision log.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// What is known of the decision log in the store.
+    #[error("`{}` cannot be read: {error}; restore it, or give the enforcer a new state folder", .path.display())]
+    Shipped {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        error: io::Error,
+    },
     /// The WebAssembly engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -78,6 +108,28 @@ pub enum StartError {
     },
 }
 
+/// How long the end of the decision log may take to get into the store when the enforcer stops.
+const SHIP_LAST_WITHIN: Duration = Duration::from_secs(5);
+
+fn shipper(
+    config: &SidecarConfig,
+    state: &StateFolder,
+    recorder: &Arc<Recorder>,
+    metrics: &Arc<Metrics>,
+) -> Result<Shipper, StartError> {
+    let audit = &config.audit;
+    let identity = LogIdentity::open(state.path(), &config.channel, audit.instance.clone())?;
+    let store = match &audit.store {
+        Some(url) => Store::open(url)?,
+        None => Store::folder(state.path())?,
+    };
+    tracing::info!(log = %identity.origin, key = %identity.verifier(), "recording decisions");
+    let recorder = Arc::clone(recorder);
+    let files = (state.decisions(), state.shipped());
+    Shipper::open(identity, recorder, store, files, audit.shipping, Arc::clone(metrics))
+        .map_err(|error| StartError::Shipped { path: state.shipped(), error })
+}
+
 impl Sidecar {
     /// Starts an enforcer. It serves the last good release of its state folder at once, and denies everything
     /// while there is none.
@@ -89,6 +141,7 @@ impl Sidecar {
         let state = Arc::new(StateFolder::open(&config.state, config.channel.clone())?);
         let metrics = Arc::new(Metrics::default());
         let recorder = Arc::new(Recorder::start(&state.decisions(), Arc::clone(&metrics))?);
+        let shipper = shipper(&config, &state, &recorder, &metrics)?;
         let enforcer = Arc::new(Enforcer::new(config.channel, metrics));
         let refresher = Refresher::start(
             source,
@@ -104,6 +157,7 @@ impl Sidecar {
 
         let stopping = watch::Sender::new(false);
         let poll_now = Arc::new(Notify::new());
+        let ship_last = Arc::new(Notify::new());
         let router = server::router(Arc::clone(&enforcer), Arc::clone(&recorder), config.limits);
         let refreshing =
             refresher.run(config.poll, Arc::clone(&poll_now), server::told(stopping.subscribe()));
@@ -115,6 +169,8 @@ impl Sidecar {
             poll_now,
             _state: state,
             refreshing: tokio::spawn(refreshing),
+            shipping: tokio::spawn(shipper.run(Arc::clone(&ship_last), SHIP_LAST_WITHIN)),
+            ship_last,
             serving: tokio::spawn(serving),
             stopping,
         })
@@ -152,6 +208,8 @@ impl Sidecar {
         let served = self.serving.await.map_err(io::Error::other).flatten();
         let _ = self.refreshing.await;
         self.recorder.stop().await;
+        self.ship_last.notify_one();
+        let _ = self.shipping.await;
         served
     }
 }

@@ -101,6 +101,18 @@ impl StateFolder {
         self.path.join("decisions")
     }
 
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file that remembers what of the decision log a store has.
+    #[must_use]
+    pub fn shipped(&self) -> PathBuf {
+        self.path.join("shipped.json")
+    }
+
     /// The folder, read like any store.
     ///
     /// # Errors
@@ -173,16 +185,19 @@ impl StateFolder {
         Ok(())
     }
 
-    /// Writes a file so that it is there whole or not at all, also after a power cut.
     fn write(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = self.path.join(key);
-        let folder = path.parent().unwrap_or(&self.path);
-        fs::create_dir_all(folder)?;
-        let temporary = path.with_extension("tmp");
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        File::open(folder)?.sync_all()
+        write_whole(&self.path.join(key), bytes)
     }
+}
+
+/// Writes a file so that it is there whole or not at all, also after a power cut.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let temporary = path.with_extension("tmp");
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(folder)?.sync_all()
 }

@@ -20,7 +20,7 @@ use aecp_contract::{
     trust::{Role, RootPayload, TrustRoot},
     value::Timestamp,
 };
-use aecp_enforcer::{Sidecar, SidecarConfig, now, server::Limits};
+use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, now, server::Limits};
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 
@@ -82,6 +82,7 @@ async fn no_request_fails_and_none_is_mixed_while_a_release_is_swapped_every_sec
     assert_eq!(publisher.publish(&sets[1]).await, 1);
 
     let sidecar = Sidecar::start(SidecarConfig {
+        audit: AuditConfig::default(),
         store: url,
         channel: "prod".parse().unwrap(),
         root,

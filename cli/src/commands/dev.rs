@@ -14,7 +14,7 @@ use aecp_compiler::{
     set::PolicySet,
 };
 use aecp_contract::{layout::Name, trust::TrustRoot, value, verdict::Decision};
-use aecp_enforcer::{Sidecar, SidecarConfig, record::Entry, server::Limits};
+use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, record::Entry, server::Limits};
 use anyhow::Context as _;
 use ed25519_dalek::SigningKey;
 use notify::{RecursiveMode, Watcher as _};
@@ -167,6 +167,7 @@ impl Workshop {
 
     fn sidecar(&self, listen: SocketAddr) -> SidecarConfig {
         SidecarConfig {
+            audit: AuditConfig::default(),
             store: self.store_url.clone(),
             channel: self.channel.clone(),
             root: self.root.clone(),

@@ -20,8 +20,8 @@ struct Memory {
     held_up: Arc<AtomicBool>,
 }
 
-impl log::Log for Memory {
-    fn append(&mut self, lines: &[u8], durable: bool) -> io::Result<()> {
+impl spool::Log for Memory {
+    fn append(&mut self, lines: &[u8], _: u64, durable: bool) -> io::Result<()> {
         while self.held_up.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(1));
         }
@@ -35,13 +35,18 @@ impl log::Log for Memory {
 }
 
 impl Memory {
-    fn records(&self) -> Vec<Value> {
+    fn entries(&self) -> Vec<Value> {
         let lines = self.lines.lock().unwrap();
         lines.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
     }
 
+    /// What was recorded after the entry that says that the writer began.
+    fn records(&self) -> Vec<Value> {
+        self.entries().split_off(1)
+    }
+
     fn recorder(&self) -> Recorder {
-        Recorder::start_with(Box::new(self.clone()), 1, Arc::new(Metrics::default())).unwrap()
+        Recorder::start_with(Box::new(self.clone()), (0, false), Arc::new(Metrics::default())).unwrap()
     }
 }
 
@@ -70,7 +75,7 @@ async fn an_answer_that_must_be_recorded_waits_until_its_record_is_durable() {
     log.held_up.store(false, Ordering::Relaxed);
     let answer = pending.await;
     assert_eq!(answer.decided().reason(), Some(Reason::PolicyTrap));
-    assert_eq!(log.records()[0]["request_id"], "a");
+    assert_eq!(log.records()[0]["event"]["decision"]["request_id"], "a");
     assert_eq!(log.syncs.load(Ordering::Relaxed), 1);
 }
 
@@ -108,8 +113,10 @@ async fn a_record_that_fails_denies_and_leaves_a_gap_on_record() {
     recorder.settle(required(), &context("after")).await;
     let records = log.records();
     assert_eq!(records.len(), 3);
-    assert_eq!((&records[1]["seq"], &records[1]["lost"]), (&2.into(), &2.into()));
-    assert_eq!((&records[2]["seq"], &records[2]["request_id"]), (&3.into(), &"after".into()));
+    assert_eq!(records[1]["seq"], 2);
+    assert_eq!(records[1]["event"], serde_json::json!({"gap": {"lost": 2, "reason": "disk"}}));
+    assert_eq!(records[2]["seq"], 3);
+    assert_eq!(records[2]["event"]["decision"]["request_id"], "after");
 }
 
 #[tokio::test]
@@ -125,8 +132,9 @@ async fn optional_records_are_dropped_and_counted_rather_than_waited_for() {
     recorder.flush().await;
     recorder.settle(required(), &context("last")).await;
     let records = log.records();
-    let lost: u64 = records.iter().filter_map(|record| record["lost"].as_u64()).sum();
-    let kept = records.iter().filter(|record| record["request_id"] == "x").count() as u64;
+    let lost: u64 = records.iter().filter_map(|record| record["event"]["gap"]["lost"].as_u64()).sum();
+    let is_kept = |record: &&Value| record["event"]["decision"]["request_id"] == "x";
+    let kept = records.iter().filter(is_kept).count() as u64;
     assert!(lost >= 10, "{lost}");
     assert_eq!(lost + kept, total as u64, "each is on record or counted as lost");
 }
@@ -134,19 +142,26 @@ async fn optional_records_are_dropped_and_counted_rather_than_waited_for() {
 /// What the writer may have taken out of the queue while it is held up.
 const BATCHES_IN_FLIGHT: usize = 1024;
 
-fn numbers(path: &std::path::Path) -> Vec<u64> {
-    let text = fs::read_to_string(path).unwrap();
-    let number = |line| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap();
-    text.lines().map(number).collect()
+/// The numbers of the entries that are whole in a spool's files, file by file.
+fn numbers(folder: &std::path::Path) -> Vec<Vec<u64>> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .collect();
+    files.sort();
+    let number = |line: &str| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap();
+    files.iter().map(|path| fs::read_to_string(path).unwrap().lines().map(number).collect()).collect()
 }
+
+const FIRST: &str = "00000000000000000000.jsonl";
 
 #[tokio::test]
 async fn a_torn_last_line_is_cut_off_and_the_numbers_go_on() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("decisions.jsonl");
+    let path = folder.path().join(FIRST);
     let write = async |id: &str| {
-        let file = LogFile::open(&path).unwrap();
-        let recorder = Recorder::start(file, Arc::new(Metrics::default())).unwrap();
+        let recorder = Recorder::start(folder.path(), Arc::new(Metrics::default())).unwrap();
         for _ in 0..3 {
             assert_eq!(
                 recorder.settle(required(), &context(id)).await.decided().decision(),
@@ -154,32 +169,102 @@ async fn a_torn_last_line_is_cut_off_and_the_numbers_go_on() {
             );
         }
     };
-    write(&"long".repeat(40_000)).await;
+    write(&"long".repeat(10_000)).await;
     let whole = fs::read(&path).unwrap();
     let last = whole[..whole.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1;
     for cut in [last, last + 1, last + 9, whole.len() - 2, whole.len() - 1] {
         fs::write(&path, &whole[..cut]).unwrap();
         write("x").await;
-        assert_eq!(numbers(&path), [1, 2, 3, 4, 5], "cut at {cut}");
+        assert_eq!(numbers(folder.path()), [[0, 1, 2, 3, 4, 5, 6]], "cut at {cut}");
     }
     fs::write(&path, &whole[..20]).unwrap();
     write("x").await;
-    assert_eq!(numbers(&path), [1, 2, 3], "nothing but a torn line");
+    assert_eq!(numbers(folder.path()), [[0, 1, 2, 3]], "nothing but a torn line");
     fs::write(&path, b"somebody's notes\n").unwrap();
-    assert!(matches!(LogFile::open(&path), Err(LogError::NotARecord(_))));
-    assert_eq!(fs::read(&path).unwrap(), b"somebody's notes\n", "what is no record is left alone");
+    assert!(matches!(Spool::open(folder.path()), Err(LogError::NotAnEntry(_))));
+    assert_eq!(fs::read(&path).unwrap(), b"somebody's notes\n", "what is no entry is left alone");
 }
 
 #[test]
 fn a_failed_write_is_cut_off_before_the_next_one() {
-    use log::Log as _;
+    use spool::Log as _;
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("decisions.jsonl");
-    let mut file = LogFile::open(&path).unwrap();
-    file.append(b"{\"seq\":1}\n", true).unwrap();
+    let (mut spool, _) = Spool::open(folder.path()).unwrap();
+    spool.append(b"{\"seq\":0}\n", 1, true).unwrap();
     // As if half of a block had reached the disk.
-    fs::write(&path, b"{\"seq\":1}\n{\"seq\":2").unwrap();
-    file.fail();
-    file.append(b"{\"seq\":2}\n", true).unwrap();
-    assert_eq!(numbers(&path), [1, 2]);
+    fs::write(folder.path().join(FIRST), b"{\"seq\":0}\n{\"seq\":1").unwrap();
+    spool.fail();
+    spool.append(b"{\"seq\":1}\n", 1, true).unwrap();
+    assert_eq!(numbers(folder.path()), [[0, 1]]);
+}
+
+#[test]
+fn entries_are_read_across_files_and_shipped_files_are_removed() {
+    use spool::Log as _;
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Spool::open(folder.path()).unwrap().0.with_segment_bytes(25);
+    let mut spool = open();
+    let mut reader = spool::SpoolReader::new(folder.path());
+    let entry = |n: u64| format!("{{\"seq\":{n}}}");
+    for n in 0..6 {
+        spool.append(format!("{}\n", entry(n)).as_bytes(), 1, false).unwrap();
+        assert_eq!(reader.read(n, n + 1).unwrap(), [entry(n).into_bytes()], "while it is written");
+    }
+    assert_eq!(numbers(folder.path()), [[0, 1, 2], [3, 4, 5]]);
+    drop(spool);
+    let mut spool = open();
+    assert_eq!(spool.next_seq(), 6);
+    spool.append(b"{\"seq\":6}\n{\"seq\":7}\n", 2, false).unwrap();
+    for (from, end) in [(0, 8), (2, 7), (3, 3), (7, 8), (0, 1)] {
+        let expected: Vec<_> = (from..end).map(|n| entry(n).into_bytes()).collect();
+        assert_eq!(reader.read(from, end).unwrap(), expected, "{from}..{end}");
+    }
+    assert!(reader.read(7, 9).is_err(), "what was not written is not there");
+    reader.remove_before(5).unwrap();
+    assert_eq!(numbers(folder.path()), [vec![3, 4, 5], vec![6, 7]]);
+    assert!(reader.read(0, 4).is_err(), "what was removed is not there");
+    assert_eq!(reader.read(4, 8).unwrap().len(), 4);
+    assert!(reader.bytes().unwrap() > 0);
+    reader.remove_before(100).unwrap();
+    assert_eq!(numbers(folder.path()), [[6, 7]], "the last file is written to");
+}
+
+#[tokio::test]
+async fn the_log_says_how_the_writer_before_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Recorder::start(folder.path(), Arc::new(Metrics::default())).unwrap();
+    let first = start();
+    assert_eq!(first.flush().await, Some(1));
+    assert_eq!(first.stop().await, Some(1));
+    drop(first);
+    let second = start();
+    second.settle(required(), &context("x")).await;
+    assert_eq!(second.flush().await, Some(3));
+    drop(second);
+    start().flush().await;
+    let text = fs::read_to_string(folder.path().join(FIRST)).unwrap();
+    let entries: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let after: Vec<_> =
+        entries.iter().filter_map(|entry| entry["event"]["start"]["after"].as_str()).collect();
+    assert_eq!(after, ["nothing", "stop", "crash"]);
+}
+
+#[tokio::test]
+async fn a_full_spool_denies_what_must_be_recorded_and_counts_the_rest() {
+    let log = Memory::default();
+    let recorder = log.recorder();
+    recorder.settle(required(), &context("before")).await;
+    recorder.set_full(true);
+    let answer = recorder.settle(required(), &context("denied")).await;
+    assert_eq!(answer.decided().reason(), Some(Reason::AuditUnavailable));
+    recorder.settle(optional(), &context("not kept")).await;
+    recorder.flush().await;
+    recorder.set_full(false);
+    recorder.settle(required(), &context("after")).await;
+    let records = log.records();
+    let lost: u64 = records.iter().filter_map(|entry| entry["event"]["gap"]["lost"].as_u64()).sum();
+    assert_eq!(lost, 2);
+    let ids: Vec<_> =
+        records.iter().filter_map(|entry| entry["event"]["decision"]["request_id"].as_str()).collect();
+    assert_eq!(ids, ["before", "after"]);
 }

@@ -126,10 +126,12 @@ impl Writer {
             block.push(now(), Event::Start(Start { enforcer: ENFORCER.to_owned(), after }));
         }
         self.lost.queue += self.shared.dropped.swap(0, Ordering::Relaxed);
-        for gap in self.lost.gaps() {
+        let full = self.shared.full.load(Ordering::Relaxed);
+        // A full disk is not filled further by saying so all the time, but whoever carries the log must be told.
+        let told = !full || batch.iter().any(|job| matches!(job, Job::Flush(_) | Job::Stop(_)));
+        for gap in self.lost.gaps().filter(|_| told) {
             block.push(now(), Event::Gap(gap));
         }
-        let full = self.shared.full.load(Ordering::Relaxed);
         // What becomes of this batch is only added to what is lost when it is known.
         let (mut records, mut late, mut refused) = (0, 0, 0);
         for job in batch.drain(..) {
@@ -158,7 +160,9 @@ impl Writer {
                 self.after = None;
                 self.metrics.recorded(records);
                 self.complain(None);
-                self.lost = Lost::default();
+                if told {
+                    self.lost = Lost::default();
+                }
                 for done in waiting {
                     let _ = done.send(());
                 }

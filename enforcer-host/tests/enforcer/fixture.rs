@@ -289,6 +289,7 @@ impl Publisher {
 
     pub(crate) fn config(&self) -> SidecarConfig {
         SidecarConfig {
+            audit: aecp_enforcer::AuditConfig::default(),
             store: self.url(),
             channel: channel(),
             root: self.pinned(),
@@ -322,4 +323,11 @@ fn put(store: &Path, key: &str, bytes: &[u8]) {
 /// Fails the test instead of hanging it.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("done within a minute")
+}
+
+/// The entries of a state folder's decision log.
+pub(crate) fn entries(state: &std::path::Path) -> Vec<serde_json::Value> {
+    let log = std::fs::read_to_string(state.join("decisions/00000000000000000000.jsonl")).unwrap();
+    let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::fixture::{Publisher, artifacts, key, release, within};
+use crate::fixture::{Publisher, artifacts, entries, key, release, within};
 
 pub(crate) fn url(sidecar: &Sidecar, path: &str) -> String {
     format!("http://{}{path}", sidecar.address())
@@ -287,15 +287,15 @@ async fn decisions_are_recorded_as_their_policies_ask_and_shown_to_subscribers()
     let request = Client::new().post(url(&sidecar, "/v1/decision")).header("x-request-id", "seven");
     request.json(&json!({"customer.region": "US"})).send().await.unwrap();
     // The answer is there, so the record is.
-    let log = std::fs::read_to_string(publisher.state().join("decisions.jsonl")).unwrap();
-    let record: Value = serde_json::from_str(log.trim()).unwrap();
-    assert_eq!(record["seq"], 1);
+    let entry = entries(&publisher.state()).remove(1);
+    assert_eq!(entry["seq"], 1);
+    let record = &entry["event"]["decision"];
     assert_eq!(record["request_id"], "seven");
     assert_eq!(record["point"], "v1/decision");
     assert_eq!(record["decision"], "DENY");
     assert_eq!(record["violated"].as_array().unwrap().len(), 3, "auditors see every policy");
     assert_eq!(record["release"]["serial"], 1);
-    assert!(record["time"].is_string() && record["latency_us"].is_u64());
+    assert!(entry["time"].is_string() && record["latency_us"].is_u64());
     let event = within(events.recv()).await.unwrap();
     assert_eq!((&*event.request_id, event.decided.violated().count()), ("seven", 3));
     sidecar.stop().await.unwrap();

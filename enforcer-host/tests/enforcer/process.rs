@@ -1,7 +1,6 @@
 //! The sidecar as a process: started by its command line, killed, started again, stopped in order.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
     sync::{
@@ -15,7 +14,7 @@ use aecp_contract::manifest::AuditLevel;
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::fixture::{CHANNEL, Publisher, artifacts, release, within};
+use crate::fixture::{CHANNEL, Publisher, artifacts, entries, release, within};
 
 /// Starts the binary and reads from its log where it serves.
 fn start(publisher: &Publisher) -> (Child, String) {
@@ -47,12 +46,6 @@ async fn serving(address: &str) {
         }
     };
     within(ready).await;
-}
-
-fn records(publisher: &Publisher) -> Vec<Value> {
-    let log = fs::read_to_string(publisher.state().join("decisions.jsonl")).unwrap();
-    let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,11 +83,14 @@ async fn what_was_answered_before_a_kill_is_on_record_and_the_numbers_go_on() {
     within(busy).await;
     child.kill().unwrap();
     child.wait().unwrap();
-    let recorded = records(&publisher);
+    let recorded = entries(&publisher.state());
     for client in clients {
         let answered = within(client).await.unwrap();
         for id in answered {
-            let found = recorded.iter().filter(|record| record["request_id"] == *id).count();
+            let found = recorded
+                .iter()
+                .filter(|record| record["event"]["decision"]["request_id"] == *id)
+                .count();
             assert_eq!(found, 1, "{id}");
         }
     }
@@ -106,10 +102,10 @@ async fn what_was_answered_before_a_kill_is_on_record_and_the_numbers_go_on() {
     let terminated = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(terminated.success());
     assert!(child.wait().unwrap().success());
-    let records = records(&publisher);
+    let records = entries(&publisher.state());
     assert!(records.len() > recorded.len());
     for (number, record) in records.iter().enumerate() {
-        assert_eq!(record["seq"], number + 1);
+        assert_eq!(record["seq"], number);
     }
 }
 
