@@ -1,6 +1,7 @@
 //! `aecp`: the one command for authors, operators and auditors. Nothing here compiles or decides; each command
 //! calls the compiler or the enforcer and shows what they say.
 
+mod audit;
 mod commands;
 mod diagnostics;
 mod profile;
@@ -32,6 +33,7 @@ enum Command {
     Verify(commands::verify::Arguments),
     Bench(commands::bench::Arguments),
     Dev(commands::dev::Arguments),
+    Audit(commands::audit::Arguments),
 }
 
 /// What a command came to, where it could be carried out.
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => commands::verify::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Dev(arguments) => commands::dev::run(&arguments),
+        Command::Audit(arguments) => commands::audit::run(&arguments),
     };
     match result {
         Ok(Outcome::Good) => ExitCode::SUCCESS,

@@ -153,6 +153,21 @@ impl Store {
         }
         Ok(Some(Object { bytes: bytes.freeze(), tag }))
     }
+
+    /// The names directly below a key: of objects and of folders, in byte order.
+    ///
+    /// # Errors
+    /// [`Code::StoreUnavailable`].
+    pub async fn names(&self, key: &str) -> Result<Vec<String>, Refusal> {
+        let below = self.path(key);
+        let listed = self.objects.list_with_delimiter(Some(&below)).await;
+        let listed = listed.map_err(|error| refusal(key, &error))?;
+        let objects = listed.objects.iter().filter_map(|object| object.location.filename());
+        let folders = listed.common_prefixes.iter().filter_map(Path::filename);
+        let mut names: Vec<_> = objects.chain(folders).map(str::to_owned).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
 }
 
 /// An object as it was read.

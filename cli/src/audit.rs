@@ -1,0 +1,319 @@
+//! Reading the logs of decisions that enforcers carry into a store, believing only what their keys signed.
+
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use aecp_contract::{
+    audit::{
+        Entry, ReleaseRef,
+        check::{Counts, Fault, FaultKind, LogCheck},
+    },
+    layout::{self, Name},
+    release::Statement,
+    tlog::{
+        TlogError,
+        checkpoint::Checkpoint,
+        merkle::{self, Subtree},
+        note::{self, VerifierKey},
+        policy::{LogPolicy, Trusted},
+        proof::EntryProof,
+        tile::{Tile, TiledHashes, read_entries},
+    },
+    trust::TrustRoot,
+};
+use aecp_enforcer::Store;
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+
+use crate::terminal::progress;
+
+/// The most bytes of one file of a log: a full bundle of the largest entries.
+const MAX_FILE: u64 = 256 * (2 + 65_535);
+
+/// Which logs a command believes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TrustArguments {
+    /// Public key of a log, as its enforcer says when it starts and `audit/<log>/vkey` holds it
+    #[arg(
+        long = "key",
+        value_name = "VKEY",
+        required_unless_present = "log_policy",
+        conflicts_with = "log_policy"
+    )]
+    keys: Vec<String>,
+    /// File that names trusted logs and witnesses (C2SP tlog-policy)
+    #[arg(long, value_name = "FILE")]
+    log_policy: Option<PathBuf>,
+}
+
+impl TrustArguments {
+    pub(crate) fn policy(&self) -> anyhow::Result<LogPolicy> {
+        if let Some(path) = &self.log_policy {
+            let text = String::from_utf8(crate::commands::read(path)?)
+                .with_context(|| format!("`{}` is not UTF-8", path.display()))?;
+            return text.parse().with_context(|| format!("`{}` is no log policy", path.display()));
+        }
+        let keys: Result<Vec<VerifierKey>, TlogError> =
+            self.keys.iter().map(|key| key.parse()).collect();
+        Ok(LogPolicy::of_logs(keys?))
+    }
+}
+
+/// One log in a store.
+pub(crate) struct LogReader {
+    store: Store,
+    pub(crate) name: Name,
+}
+
+/// What was found in a log.
+pub(crate) struct Verified {
+    pub(crate) trusted: Trusted,
+    pub(crate) checkpoints: usize,
+    pub(crate) counts: Counts,
+    pub(crate) faults: Vec<Fault>,
+}
+
+impl LogReader {
+    pub(crate) fn new(store: Store, name: Name) -> Self {
+        Self { store, name }
+    }
+
+    /// The logs of a store: the one that is named, or all.
+    pub(crate) async fn all(url: &str, only: Option<&Name>) -> anyhow::Result<Vec<Self>> {
+        let store = Store::open(url)?;
+        let names = match only {
+            Some(name) => vec![name.clone()],
+            None => {
+                let names = store.names("audit").await?;
+                names.into_iter().filter_map(|name| name.parse().ok()).collect()
+            }
+        };
+        if names.is_empty() {
+            bail!("`{url}` has no log of decisions (below `audit/`)");
+        }
+        Ok(names.into_iter().map(|name| Self::new(store.clone(), name)).collect())
+    }
+
+    async fn file(&self, path: &str) -> anyhow::Result<Bytes> {
+        let object = self.store.get(&layout::audit(&self.name, path), MAX_FILE, None).await?;
+        Ok(object.context("the store gave nothing")?.bytes)
+    }
+
+    /// A tile or bundle: as wide as the log's size asks for, or the full one that has come since.
+    async fn tile(&self, tile: &Tile) -> anyhow::Result<Bytes> {
+        match self.file(&tile.path()).await {
+            Ok(bytes) => Ok(bytes),
+            Err(error) => {
+                let full = Tile { width: 256, ..*tile };
+                let bytes = if full == *tile { None } else { self.file(&full.path()).await.ok() };
+                bytes.and_then(|bytes| cut(&bytes, tile)).ok_or(error)
+            }
+        }
+    }
+
+    /// The newest checkpoint that the policy believes, and its note.
+    pub(crate) async fn head(&self, policy: &LogPolicy) -> anyhow::Result<(Trusted, Bytes)> {
+        let note = self.file("checkpoint").await?;
+        let trusted = policy
+            .trusted(&note)
+            .with_context(|| format!("the checkpoint of log `{}` is not believed", self.name))?;
+        Ok((trusted, note))
+    }
+
+    /// All checkpoints that the log kept, and which of them are not signed by it.
+    async fn earlier(&self, policy: &LogPolicy) -> anyhow::Result<(Vec<Checkpoint>, Vec<Fault>)> {
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for name in self.store.names(&layout::audit(&self.name, "checkpoints")).await? {
+            let note = self.file(&format!("checkpoints/{name}")).await?;
+            // Witnesses may come later, so of earlier checkpoints only the log's own signature is asked.
+            match LogPolicy::of_logs(policy.logs().to_vec()).trusted(&note) {
+                Ok(trusted) => good.push(trusted.checkpoint),
+                Err(error) => bad.push(Fault {
+                    index: name.parse().unwrap_or_default(),
+                    kind: FaultKind::Forked,
+                    detail: format!("the checkpoint `{name}` is not believed: {error}"),
+                }),
+            }
+        }
+        Ok((good, bad))
+    }
+
+    /// Checks the whole log. Each entry that can be read goes to `seen`.
+    pub(crate) async fn verify(
+        &self,
+        policy: &LogPolicy,
+        releases: Option<&mut Releases>,
+        seen: &mut dyn FnMut(&Entry, &[u8]),
+    ) -> anyhow::Result<Verified> {
+        let (trusted, _) = self.head(policy).await?;
+        let (earlier, unsigned) = self.earlier(policy).await?;
+        let checkpoints = earlier.len();
+        let mut check = LogCheck::new(trusted.checkpoint.clone(), earlier);
+        let size = trusted.checkpoint.size;
+        let mut first_by_release = std::collections::BTreeMap::<ReleaseRef, u64>::new();
+        while let Some(bundle) = check.next() {
+            if bundle.index.is_multiple_of(256) {
+                progress(format_args!("{}: entry {} of {size} …", self.name, bundle.index * 256));
+            }
+            let tile = Tile { level: Some(0), ..bundle };
+            let (entries, hashes) = tokio::join!(self.tile(&bundle), self.tile(&tile));
+            let (entries, hashes) = (entries.ok(), hashes.ok());
+            check.take(entries.as_deref(), hashes.as_deref(), &mut |entry, bytes| {
+                if let aecp_contract::audit::Event::Decision(decision) = &entry.event
+                    && let Some(release) = decision.release
+                {
+                    first_by_release.entry(release).or_insert(entry.seq);
+                }
+                seen(entry, bytes);
+            });
+        }
+        let (counts, mut faults) = check.finish();
+        faults.extend(unsigned);
+        if let Some(releases) = releases {
+            for (release, index) in first_by_release {
+                if let Err(detail) = releases.check(&trusted.checkpoint.origin, release).await {
+                    faults.push(Fault { index, kind: FaultKind::UnknownRelease, detail });
+                }
+            }
+        }
+        faults.sort_by_key(|fault| (fault.index, fault.kind));
+        Ok(Verified { trusted, checkpoints, counts, faults })
+    }
+
+    /// The proof that an entry is in the log.
+    pub(crate) async fn prove(&self, policy: &LogPolicy, index: u64) -> anyhow::Result<EntryProof> {
+        let (trusted, note) = self.head(policy).await?;
+        let size = trusted.checkpoint.size;
+        if index >= size {
+            bail!(
+                "log `{}` has entries 0 to {} under its checkpoint",
+                self.name,
+                size.saturating_sub(1)
+            );
+        }
+        let bundle = Tile::bundle(index, size);
+        let bytes = self.tile(&bundle).await?;
+        let entry = read_entries(&bytes, bundle.width)?[(index % 256) as usize].to_vec();
+        // What a proof needs is asked for by the code that makes it, which is not asynchronous: each time it asks for
+        // a tile that is not here, the tile is fetched and the proof made anew.
+        let mut tiles = std::collections::BTreeMap::<Tile, Bytes>::new();
+        let path = loop {
+            let mut missing = None;
+            let mut hashes = TiledHashes::new(size, |tile: &Tile| match tiles.get(tile) {
+                Some(bytes) => Ok(bytes.to_vec()),
+                None => {
+                    missing = Some(*tile);
+                    Err(TlogError::NotSigned("a tile"))
+                }
+            });
+            let proof =
+                merkle::inclusion_proof(index, size, &mut |subtree: Subtree| hashes.hash(subtree));
+            match (proof, missing) {
+                (Ok(path), _) => break path,
+                (Err(_), Some(tile)) => drop(tiles.insert(tile, self.tile(&tile).await?)),
+                (Err(error), None) => return Err(error.into()),
+            }
+        };
+        let checkpoint = String::from_utf8(note.to_vec()).context("the checkpoint is not UTF-8")?;
+        let proof = EntryProof { entry, index, path, checkpoint };
+        proof.verify(policy).context("the log's tiles do not prove the entry")?;
+        Ok(proof)
+    }
+
+    /// The entries from `from` on, checked against the checkpoint's tree as far as it was read before.
+    pub(crate) async fn follow(
+        &self,
+        policy: &LogPolicy,
+        check: &mut Tail,
+        seen: &mut dyn FnMut(&Entry, &[u8]),
+    ) -> anyhow::Result<()> {
+        let (trusted, _) = self.head(policy).await?;
+        let head = trusted.checkpoint;
+        let from = check.tree.size();
+        if head.size < from {
+            bail!("log `{}` has become shorter: it had {from} entries and has {}", self.name, head.size);
+        }
+        let mut next = from;
+        while next < head.size {
+            let bundle = Tile::bundle(next, head.size);
+            let bytes = self.tile(&bundle).await?;
+            let entries = read_entries(&bytes, bundle.width)?;
+            for entry in entries.into_iter().skip((next % 256) as usize) {
+                check.tree.push(merkle::leaf_hash(entry));
+                check.unproven.push(entry.to_vec());
+                next += 1;
+            }
+        }
+        if check.tree.root() != head.root {
+            bail!("log `{}` is not what was signed; see `aecp audit verify`", self.name);
+        }
+        for bytes in check.unproven.drain(..) {
+            let entry = Entry::from_json(&bytes).map_err(anyhow::Error::msg)?;
+            seen(&entry, &bytes);
+        }
+        Ok(())
+    }
+}
+
+/// What of a log was read and proven to be one history.
+#[derive(Default)]
+pub(crate) struct Tail {
+    tree: merkle::Frontier,
+    unproven: Vec<Vec<u8>>,
+}
+
+/// A full tile or bundle as it was when it was narrower.
+fn cut(bytes: &Bytes, tile: &Tile) -> Option<Bytes> {
+    let end = match tile.level {
+        Some(_) => tile.width as usize * 32,
+        None => {
+            let entries = read_entries(bytes, 256).ok()?;
+            entries.iter().take(tile.width as usize).map(|entry| entry.len() + 2).sum()
+        }
+    };
+    (end <= bytes.len()).then(|| bytes.slice(..end))
+}
+
+/// The signed releases of a store, against which decisions are checked.
+pub(crate) struct Releases {
+    store: Store,
+    root: TrustRoot,
+    known: BTreeSet<ReleaseRef>,
+}
+
+impl Releases {
+    pub(crate) fn new(store: Store, root: TrustRoot) -> Self {
+        Self { store, root, known: BTreeSet::new() }
+    }
+
+    /// Whether the release is in the store, signed by the root's judicial keys, and for the log's channel.
+    async fn check(&mut self, origin: &str, release: ReleaseRef) -> Result<(), String> {
+        if self.known.contains(&release) {
+            return Ok(());
+        }
+        let channel: Name = origin
+            .split('/')
+            .nth(1)
+            .and_then(|channel| channel.parse().ok())
+            .ok_or("the log's origin names no channel")?;
+        let key = layout::release(&channel, release.serial);
+        let limit = aecp_contract::dsse::MAX_ENVELOPE_BYTES as u64;
+        let object = self.store.get(&key, limit, None).await.map_err(|refusal| refusal.to_string())?;
+        let bytes = object.ok_or("the store gave nothing")?.bytes;
+        if aecp_contract::digest::Digest::of(&bytes) != release.digest {
+            return Err(format!("the store's release {} is not the one that decided", release.serial));
+        }
+        let statement = Statement::verify(&bytes, &self.root, &channel);
+        let statement = statement.map_err(|refusal| format!("release {}: {refusal}", release.serial))?;
+        if statement.release().serial != release.serial {
+            return Err(format!("release {} says that it is another", release.serial));
+        }
+        self.known.insert(release);
+        Ok(())
+    }
+}
+
+/// The newest of earlier times to look again for entries.
+pub(crate) const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+
+/// The most bytes of a proof file that is read.
+pub(crate) const MAX_PROOF_BYTES: usize = note::MAX_NOTE_BYTES + (128 << 10);
