@@ -1,0 +1,271 @@
+//! The trail of decisions as an auditor gets it: a real sidecar writes it, then copies of it are tampered with.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests: what fails must fail loudly")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::Duration,
+};
+
+use aecp_contract::{
+    audit::Entry,
+    tlog::tile::{push_entry, read_entries},
+    trust::TrustRoot,
+};
+use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, record::Shipping, server::Limits};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Decisions that are in the log; the entry before them says that the enforcer started.
+const DECISIONS: u64 = 600;
+
+fn aecp(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_aecp")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+fn url(folder: &Path) -> String {
+    format!("file://{}", folder.display())
+}
+
+/// A store with a release and a log of decisions by it.
+struct Audited {
+    folder: TempDir,
+    key: String,
+}
+
+impl Audited {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        fs::write(
+            at.join("set.aecp"),
+            "POLICY region {\n  SCOPE: requests\n  CONSTRAINT: region == \"EU\"\n  ENFORCEMENT: BLOCKING\n}\n",
+        )
+        .unwrap();
+        assert!(aecp(at, &["keygen", "--out", "keys"]).status.success());
+        let store = url(&at.join("store"));
+        let publish = ["publish", "set.aecp", "--store", &store, "--channel", "prod"];
+        let published = aecp(at, &[&publish[..], &["--key", "keys/private.pem"]].concat());
+        assert!(published.status.success(), "{published:?}");
+        let root = TrustRoot::pinned(&fs::read(at.join("keys/root.json")).unwrap()).unwrap();
+        let config = SidecarConfig {
+            store: store.clone(),
+            channel: "prod".parse().unwrap(),
+            root,
+            state: at.join("state"),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            poll: Duration::from_secs(60),
+            limits: Limits::default(),
+            audit: AuditConfig {
+                store: Some(store),
+                instance: Some("web-1".parse().unwrap()),
+                shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
+            },
+        };
+        decide(config);
+        let key = fs::read_to_string(at.join("store/audit/web-1/vkey")).unwrap();
+        Self { folder, key }
+    }
+
+    /// A copy of the store, to be tampered with.
+    fn copy(&self, name: &str) -> PathBuf {
+        let copy = self.folder.path().join(name);
+        copy_folder(&self.folder.path().join("store"), &copy);
+        copy
+    }
+
+    fn verify(&self, store: &Path) -> (bool, Value) {
+        let store = url(store);
+        let verify =
+            ["audit", "verify", "--store", &store, "--key", &self.key, "--root", "keys/root.json"];
+        let output = aecp(self.folder.path(), &[&verify[..], &["--format", "json"]].concat());
+        (output.status.success(), serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    /// The faults that are found after this was done to a copy of the log, as entry and kind.
+    fn faults(&self, name: &str, tamper: impl FnOnce(&Path)) -> Vec<(u64, String)> {
+        let copy = self.copy(name);
+        tamper(&copy.join("audit/web-1"));
+        let (good, report) = self.verify(&copy);
+        assert!(!good, "{name} is not seen: {report}");
+        let faults = report["logs"][0]["faults"].as_array().unwrap();
+        let fault = |fault: &Value| {
+            (fault["entry"].as_u64().unwrap(), fault["kind"].as_str().unwrap().to_owned())
+        };
+        faults.iter().map(fault).collect()
+    }
+}
+
+/// Runs a sidecar that answers [`DECISIONS`] requests, and stops it in order.
+fn decide(config: SidecarConfig) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let sidecar = Sidecar::start(config).await.unwrap();
+        sidecar.enforcer().watch().wait_for(Option::is_some).await.unwrap();
+        let client = reqwest::Client::new();
+        let decision = format!("http://{}/v1/decision", sidecar.address());
+        for n in 0..DECISIONS {
+            let region = if n % 3 == 0 { "US" } else { "EU" };
+            let body = format!("{{\"region\": \"{region}\"}}");
+            let request = client.post(&decision).header("content-type", "application/json").body(body);
+            assert_eq!(request.send().await.unwrap().status(), 200);
+        }
+        sidecar.stop().await.unwrap();
+    });
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_dir() {
+            copy_folder(&from, &to)
+        } else {
+            fs::copy(from, to).unwrap();
+        }
+    }
+}
+
+/// Rewrites a full bundle's entries.
+fn rewrite(log: &Path, bundle: &str, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
+    let path = log.join("tile/entries").join(bundle);
+    let bytes = fs::read(&path).unwrap();
+    let mut entries: Vec<_> =
+        read_entries(&bytes, 256).unwrap().into_iter().map(<[u8]>::to_vec).collect();
+    change(&mut entries);
+    let mut bytes = Vec::new();
+    entries.iter().for_each(|entry| push_entry(&mut bytes, entry).unwrap());
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_trail_verifies_with_public_keys_alone_and_whatever_is_done_to_it_is_named() {
+    let audited = Audited::new();
+    let (good, report) = audited.verify(&audited.copy("honest"));
+    assert!(good, "{report}");
+    let log = &report["logs"][0];
+    assert_eq!((&log["entries"], &log["decisions"]), (&(DECISIONS + 1).into(), &DECISIONS.into()));
+    assert_eq!((&log["denials"], &log["lost"]), (&(DECISIONS / 3).into(), &0.into()));
+
+    let kind = |entry: u64, kind: &str| (entry, kind.to_owned());
+    let flipped = audited.faults("flipped", |log| {
+        rewrite(log, "001", |entries| {
+            let text = String::from_utf8(entries[44].clone()).unwrap();
+            entries[44] = text.replace("DENY", "ALLOW").replace("ALLOW\"", "DENY\"").into_bytes();
+            let entry = Entry::from_json(&entries[44]).unwrap();
+            assert_eq!(entry.seq, 300);
+            entries[44].push(b' ');
+        });
+    });
+    assert_eq!(flipped, [kind(300, "changed")]);
+    let swapped = audited.faults("swapped", |log| rewrite(log, "000", |entries| entries.swap(5, 6)));
+    let both = |n| [kind(n, "changed"), kind(n, "out_of_sequence")];
+    assert_eq!(swapped, [both(5), both(6)].concat());
+    let dropped = audited.faults("dropped", |log| {
+        rewrite(log, "001", |entries| drop(entries.remove(9)));
+    });
+    assert_eq!(dropped, [kind(256, "truncated")]);
+    let gone = audited.faults("gone", |log| fs::remove_file(log.join("tile/entries/000")).unwrap());
+    assert_eq!(gone, [kind(0, "truncated")]);
+    let tile = audited.faults("tile", |log| {
+        let path = log.join("tile/0/001");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[32 * 10] ^= 1;
+        fs::write(path, bytes).unwrap();
+    });
+    assert_eq!(tile, [kind(266, "tile_changed")]);
+    let release = audited.faults("release", |log| {
+        fs::remove_file(log.join("../../releases/prod/1.json")).unwrap();
+    });
+    assert_eq!(release, [kind(1, "unknown_release")]);
+}
+
+#[test]
+fn what_another_key_signed_is_not_believed_and_two_histories_are_seen() {
+    let (audited, other) = (Audited::new(), Audited::new());
+    let log = "audit/web-1";
+    let copy = audited.copy("another");
+    fs::copy(
+        other.folder.path().join("store").join(log).join("checkpoint"),
+        copy.join(log).join("checkpoint"),
+    )
+    .unwrap();
+    let (good, report) = audited.verify(&copy);
+    assert!(!good && report["logs"][0]["error"].as_str().unwrap().contains("not believed"), "{report}");
+
+    // The same key, in a state folder that was set back: it signs another history.
+    let back = audited.folder.path().join("set-back");
+    copy_folder(&audited.folder.path().join("state"), &back);
+    fs::remove_dir_all(back.join("decisions")).unwrap();
+    fs::remove_file(back.join("shipped.json")).unwrap();
+    let root =
+        TrustRoot::pinned(&fs::read(audited.folder.path().join("keys/root.json")).unwrap()).unwrap();
+    let elsewhere = audited.folder.path().join("elsewhere");
+    let config = |store: &Path| SidecarConfig {
+        store: url(&audited.folder.path().join("store")),
+        channel: "prod".parse().unwrap(),
+        root: root.clone(),
+        state: back.clone(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        poll: Duration::from_secs(60),
+        limits: Limits::default(),
+        audit: AuditConfig {
+            store: Some(url(store)),
+            instance: Some("web-1".parse().unwrap()),
+            shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
+        },
+    };
+    let run = |store: &Path| decide(config(store));
+    // Over the store that has its first history it refuses to write a second one.
+    let store = audited.folder.path().join("store");
+    let before = fs::read(store.join(log).join("checkpoint")).unwrap();
+    run(&store);
+    assert_eq!(fs::read(store.join(log).join("checkpoint")).unwrap(), before);
+    assert!(audited.verify(&store).0);
+    // Elsewhere it writes one, and both together are found to be a fork.
+    run(&elsewhere);
+    let forked = audited.faults("forked", |log| {
+        let checkpoints = elsewhere.join("audit/web-1/checkpoints");
+        for entry in fs::read_dir(checkpoints).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), log.join("checkpoints").join(entry.file_name())).unwrap();
+        }
+    });
+    assert!(!forked.is_empty() && forked.iter().all(|(_, kind)| kind == "forked"), "{forked:?}");
+}
+
+#[test]
+fn one_entry_is_proven_in_a_file_that_is_checked_offline() {
+    let audited = Audited::new();
+    let at = audited.folder.path();
+    let store = url(&at.join("store"));
+    for entry in ["0", "255", "256", "600"] {
+        let prove = ["audit", "prove", "--store", &store, "--log", "web-1", "--entry", entry];
+        let proven = aecp(at, &[&prove[..], &["--key", &audited.key, "--out", "p.tlog-proof"]].concat());
+        assert!(proven.status.success(), "{proven:?}");
+        let check = aecp(at, &["audit", "check", "p.tlog-proof", "--key", &audited.key]);
+        assert!(check.status.success(), "{check:?}");
+        let shown = String::from_utf8(check.stdout).unwrap();
+        assert!(shown.contains(&format!("\"seq\":{entry},")), "{shown}");
+    }
+    let text = fs::read_to_string(at.join("p.tlog-proof")).unwrap();
+    fs::write(at.join("bad.tlog-proof"), text.replace("index 600", "index 599")).unwrap();
+    let check = aecp(at, &["audit", "check", "bad.tlog-proof", "--key", &audited.key]);
+    assert_eq!(check.status.code(), Some(1));
+    let beyond = ["audit", "prove", "--store", &store, "--log", "web-1", "--entry", "601", "--out", "x"];
+    let beyond = aecp(at, &[&beyond[..], &["--key", &audited.key]].concat());
+    assert_eq!(beyond.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&beyond.stderr).contains("entries 0 to 600"));
+
+    let tail = ["audit", "tail", "--store", &store, "--key", &audited.key, "--decision", "DENY"];
+    let tail = aecp(at, &[&tail[..], &["--policy", "region", "--format", "json"]].concat());
+    let lines: Vec<Value> = String::from_utf8(tail.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len() as u64, DECISIONS / 3);
+    assert!(lines.iter().all(|line| line["entry"]["event"]["decision"]["decision"] == "DENY"));
+}
