@@ -15,6 +15,7 @@ use aecp_contract::{
     trust::TrustRoot,
 };
 use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, record::Shipping, server::Limits};
+use aecp_integration_tests::python;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -250,6 +251,11 @@ fn one_entry_is_proven_in_a_file_that_is_checked_offline() {
         let shown = String::from_utf8(check.stdout).unwrap();
         assert!(shown.contains(&format!("\"seq\":{entry},")), "{shown}");
     }
+    // Somebody else's reading of the specifications comes to the same.
+    let log = at.join("store/audit/web-1");
+    let tmp = env!("CARGO_TARGET_TMPDIR");
+    let said = python::verify_log(tmp, &log, &audited.key, &[&at.join("p.tlog-proof")]);
+    assert_eq!(said, "601 aecp/prod/web-1");
     let text = fs::read_to_string(at.join("p.tlog-proof")).unwrap();
     fs::write(at.join("bad.tlog-proof"), text.replace("index 600", "index 599")).unwrap();
     let check = aecp(at, &["audit", "check", "bad.tlog-proof", "--key", &audited.key]);

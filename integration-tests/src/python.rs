@@ -46,6 +46,21 @@ fn must_run(command: &mut Command) {
     );
 }
 
+/// A reading of the C2SP specifications that shares nothing with ours: verifies the log in `log` by its public key, and
+/// each of `proofs`. What it says: the number of entries and the origin.
+///
+/// # Panics
+/// If anything does not hold, with the script's own words.
+#[must_use]
+pub fn verify_log(folder: &str, log: &Path, key: &str, proofs: &[&Path]) -> String {
+    let mut command = Command::new(interpreter(folder));
+    command.args(["-c", include_str!("verify_log.py")]).arg(log).arg(key).args(proofs);
+    let output = command.output().expect("python can be run");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the log does not verify: {words}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 /// A running S3 emulator, stopped when dropped.
 pub struct S3 {
     server: Child,

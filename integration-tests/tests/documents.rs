@@ -41,7 +41,7 @@ fn the_map_names_what_exists() {
     }
     for (heading, folders) in [
         ("### Inside the compiler", &["compiler-fn/src", "compiler-fn/src/generate"][..]),
-        ("### Inside the enforcer", &["enforcer-host/src"][..]),
+        ("### Inside the enforcer", &["enforcer-host/src", "enforcer-host/src/record"][..]),
     ] {
         let section = page.split(heading).nth(1).unwrap().split("\n#").next().unwrap();
         let modules: Vec<_> =
