@@ -58,6 +58,7 @@ impl Audited {
             state: at.join("state"),
             listen: "127.0.0.1:0".parse().unwrap(),
             poll: Duration::from_secs(60),
+            point: None,
             limits: Limits::default(),
             audit: AuditConfig {
                 store: Some(store),
@@ -211,6 +212,7 @@ fn what_another_key_signed_is_not_believed_and_two_histories_are_seen() {
         state: back.clone(),
         listen: "127.0.0.1:0".parse().unwrap(),
         poll: Duration::from_secs(60),
+        point: None,
         limits: Limits::default(),
         audit: AuditConfig {
             store: Some(url(store)),

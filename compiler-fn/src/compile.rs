@@ -164,6 +164,7 @@ pub fn manifest(set: &PolicySet, results: Results) -> Manifest {
         attributes: set.attributes.clone(),
         modules: set.modules.clone(),
         policies: set.policies.iter().map(|policy| policy.info.clone()).collect(),
+        obligations: set.obligations().collect(),
         cost,
         tests,
         self_check,

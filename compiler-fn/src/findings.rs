@@ -35,6 +35,8 @@ pub enum Kind {
     Type,
     /// Something that this version checks and passes on, but does not enforce yet.
     NoEffectYet,
+    /// A field that can do nothing where it stands.
+    Misplaced,
     /// A TEST that failed.
     Test,
     /// Two BLOCKING policies that no request to which both apply can satisfy.
@@ -81,6 +83,8 @@ pub mod code {
     pub const TEST_FAILED: &str = "E030";
     /// Two BLOCKING policies that no request to which both apply can satisfy.
     pub const CONTRADICTION: &str = "E040";
+    /// An obligation at points of enforcement where it cannot be done.
+    pub const MISPLACED: &str = "E050";
     /// The compiler contradicts itself: please report it.
     pub const INTERNAL: &str = "E099";
     /// An attribute that no SCHEMA declares.
@@ -103,6 +107,8 @@ pub mod code {
     pub const EXCEPTION_CLASH: &str = "W024";
     /// A question about the policies that could not be decided.
     pub const NOT_DECIDED: &str = "W025";
+    /// A field that has no effect on its policy.
+    pub const NO_EFFECT: &str = "W050";
 }
 
 /// A place that a finding is about.

@@ -8,7 +8,7 @@ use aecp_contract::{
     request::{AttributeTable, RequestError},
     slots::{ARENA_BASE, DECIDE_EXPORT, SlotBuffer},
     value::{Attribute, Type, Value},
-    verdict::Verdict,
+    verdict::{Counts, Verdict},
 };
 use wasmi::{Config, CustomFuelCosts, Engine, Linker, Memory, Module, Store, TypedFunc};
 
@@ -31,8 +31,7 @@ pub struct Interpreter {
     slots: SlotBuffer,
     cost: Cost,
     spent: u64,
-    policies: usize,
-    modules: usize,
+    counts: Counts,
 }
 
 /// Why a module gave no verdict; a fault in the code generator unless the request itself is at fault.
@@ -92,8 +91,7 @@ impl Loaded {
             slots: SlotBuffer::new(set.attributes.len()),
             cost: self.cost,
             spent: 0,
-            policies: set.policies.len(),
-            modules: set.modules.len(),
+            counts: set.counts(),
         })
     }
 }
@@ -148,7 +146,7 @@ impl Interpreter {
         let count = self.slots.count() as u32;
         let address = self.decide.call(&mut self.store, (ARENA_BASE, count))?;
         self.spent = limit - self.store.get_fuel()?;
-        Verdict::read(self.memory.data(&self.store), address, self.policies, self.modules)
+        Verdict::read(self.memory.data(&self.store), address, self.counts)
             .map_err(|error| failed(&error))
     }
 

@@ -81,7 +81,9 @@ pub fn decide_on(set: &PolicySet, request: &impl Attributes) -> Verdict {
         violated: Vec::new(),
         indeterminate: Vec::new(),
         uncovered: Vec::new(),
+        obligations: Vec::new(),
     };
+    let mut obligation = 0;
     let mut covered = vec![false; set.modules.len()];
     for (index, policy) in (0..).zip(&set.policies) {
         let scope = match &policy.scope {
@@ -90,8 +92,11 @@ pub fn decide_on(set: &PolicySet, request: &impl Attributes) -> Verdict {
         };
         let constraint = evaluate(set, &policy.constraint, request);
         let blocking = policy.info.enforcement == Enforcement::Blocking;
+        let obligations = obligation..obligation + policy.actions.len() as u32;
+        obligation = obligations.end;
         if scope != Truth::False {
             verdict.audit = verdict.audit.max(policy.info.audit);
+            verdict.obligations.extend(obligations);
         }
         if scope == Truth::True && blocking {
             covered[policy.info.module as usize] = true;

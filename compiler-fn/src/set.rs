@@ -2,8 +2,9 @@
 
 use aecp_contract::{
     digest::Digest,
-    manifest::{AttributeDeclaration, ModuleInfo, PolicyInfo},
+    manifest::{Action, AttributeDeclaration, ModuleInfo, Obligation, PolicyInfo},
     value::{Type, Value},
+    verdict::Counts,
 };
 
 use crate::{
@@ -37,10 +38,12 @@ pub struct Policy {
     pub enforcement_span: Span,
     /// Where EXCEPTION stands, if it does.
     pub exception_span: Option<Span>,
-    /// To which requests it applies; `None` is every request.
+    /// To which requests it applies, with AT and EFFECTIVE; `None` is every request.
     pub scope: Option<Condition>,
     /// What must hold there.
     pub constraint: Condition,
+    /// What it obliges a point of enforcement to do.
+    pub actions: Vec<Action>,
 }
 
 /// A test.
@@ -64,6 +67,23 @@ impl PolicySet {
     pub fn attribute(&self, path: &str) -> Option<(usize, &Type)> {
         let slot = self.attributes.binary_search_by(|a| a.path.as_str().cmp(path)).ok()?;
         Some((slot, &self.attributes[slot].ty))
+    }
+
+    /// The obligations of all policies, in the order in which verdicts count them.
+    pub fn obligations(&self) -> impl Iterator<Item = Obligation> {
+        (0..).zip(&self.policies).flat_map(|(policy, one)| {
+            one.actions.iter().map(move |action| Obligation { policy, action: action.clone() })
+        })
+    }
+
+    /// How many policies, modules and obligations the set has.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            policies: self.policies.len(),
+            modules: self.modules.len(),
+            obligations: self.policies.iter().map(|policy| policy.actions.len()).sum(),
+        }
     }
 
     /// The index of a policy.

@@ -28,4 +28,4 @@ pub mod verdict;
 pub const POLICY_WIT: &str = include_str!("../wit/policy.wit");
 
 /// The version of the core module's calling convention ([`slots`], [`verdict`]); a host refuses another one.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

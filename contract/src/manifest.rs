@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{cost::Cost, digest::Digest, value::Type};
+use crate::{
+    cost::Cost,
+    digest::Digest,
+    value::{Timestamp, Type},
+};
 
 /// The metadata of one compiled policy set. Same sources and compiler give the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +24,9 @@ pub struct Manifest {
     pub modules: Vec<ModuleInfo>,
     /// The policies in byte order of their names; verdicts name them by their index here.
     pub policies: Vec<PolicyInfo>,
+    /// What the policies oblige a point of enforcement to do, in the order of the policies; verdicts name them by their
+    /// index here.
+    pub obligations: Vec<Obligation>,
     /// What a decision of the core module costs at most.
     pub cost: Cost,
     /// What the set's own tests said of this module.
@@ -76,21 +83,113 @@ pub struct PolicyInfo {
     /// COMPLIANCE references.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compliance: Vec<String>,
-    /// EXCEPTION: whether a break-glass token may lift its denial (no effect yet).
+    /// EXCEPTION: whether a break-glass token may lift its denial.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub break_glass: bool,
-    /// AT: the enforcement points, all when empty (no effect yet).
+    /// AT: the points of enforcement, all when empty. The module asks for [`POINT_ATTRIBUTE`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub at: Vec<String>,
-    /// EFFECTIVE FROM, RFC 3339 (no effect yet).
+    pub at: Vec<Point>,
+    /// EFFECTIVE FROM: in effect from this instant on. The module asks for [`TIME_ATTRIBUTE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub effective_from: Option<String>,
-    /// EFFECTIVE UNTIL, RFC 3339 (no effect yet).
+    pub effective_from: Option<Timestamp>,
+    /// EFFECTIVE UNTIL: in effect before this instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub effective_until: Option<String>,
-    /// MASK, REDACT, HASH, FILTER and LIMIT, in the language's own words (no effect yet).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub obligations: Vec<String>,
+    pub effective_until: Option<Timestamp>,
+}
+
+/// The attribute that says when a request is made, a TIMESTAMP in every set. Enforcers fill it in where a request leaves
+/// it out.
+pub const TIME_ATTRIBUTE: &str = "request.time";
+
+/// The attribute that says at which [`Point`] a request is decided, an ENUM in every set. Enforcers that know it fill it
+/// in where a request leaves it out.
+pub const POINT_ATTRIBUTE: &str = "request.point";
+
+/// A point of enforcement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Point {
+    /// Where requests enter.
+    Ingress,
+    /// Between services.
+    Mesh,
+    /// At the data.
+    Data,
+    /// Where answers leave.
+    Egress,
+}
+
+impl Point {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ingress, Self::Mesh, Self::Data, Self::Egress];
+
+    /// The word of the language.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "INGRESS",
+            Self::Mesh => "MESH",
+            Self::Data => "DATA",
+            Self::Egress => "EGRESS",
+        }
+    }
+}
+
+impl std::str::FromStr for Point {
+    type Err = String;
+
+    /// Reads the word of the language, in capitals or not.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = Self::ALL.into_iter().find(|point| point.as_str().eq_ignore_ascii_case(text));
+        named.ok_or_else(|| "expected ingress, mesh, data or egress".to_owned())
+    }
+}
+
+/// What a policy obliges a point of enforcement to do with requests in its scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Obligation {
+    /// Index into [`Manifest::policies`].
+    pub policy: u32,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// MASK … WITH LAST: hides all but the last characters of a text.
+    Mask {
+        /// The attribute.
+        attribute: String,
+        /// How many characters stay, from 1 on.
+        last: u32,
+    },
+    /// REDACT: leaves the value out.
+    Redact {
+        /// The attribute.
+        attribute: String,
+    },
+    /// HASH: puts the value's digest in its place.
+    Hash {
+        /// The attribute.
+        attribute: String,
+    },
+    /// FILTER: lets only rows pass of which the condition is TRUE.
+    Filter {
+        /// In the language's own words.
+        condition: String,
+    },
+    /// LIMIT: lets only so many requests pass in a time, for each value of an attribute.
+    Limit {
+        /// How many, from 1 on.
+        count: u64,
+        /// In how many milliseconds, from 1 on.
+        per_ms: u64,
+        /// The attribute.
+        by: String,
+    },
 }
 
 /// What a violation does to the request.

@@ -15,8 +15,9 @@
 //! and takes the types of their texts from `text`.
 
 use crate::{
-    manifest::AttributeDeclaration,
+    manifest::{AttributeDeclaration, POINT_ATTRIBUTE, Point, TIME_ATTRIBUTE},
     slots::{RequestTooLarge, SlotBuffer},
+    value::{Timestamp, Value},
 };
 
 mod authzen;
@@ -64,13 +65,22 @@ impl RequestError {
 pub struct AttributeTable {
     names: NameTree,
     count: usize,
+    /// The slots of [`TIME_ATTRIBUTE`] and [`POINT_ATTRIBUTE`].
+    time: Option<usize>,
+    point: Option<usize>,
 }
 
 impl AttributeTable {
     /// The table of a manifest's attributes; an attribute's slot is its index.
     #[must_use]
     pub fn new(attributes: &[AttributeDeclaration]) -> Self {
-        Self { names: NameTree::new(attributes), count: attributes.len() }
+        let slot = |path: &str| attributes.iter().position(|attribute| attribute.path == path);
+        Self {
+            names: NameTree::new(attributes),
+            count: attributes.len(),
+            time: slot(TIME_ATTRIBUTE),
+            point: slot(POINT_ATTRIBUTE),
+        }
     }
 
     /// The number of attributes.
@@ -83,6 +93,36 @@ impl AttributeTable {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Whether the set asks at which point of enforcement a request is decided.
+    #[must_use]
+    pub fn asks_for_point(&self) -> bool {
+        self.point.is_some()
+    }
+
+    /// Fills in what the set asks for of the request's circumstances where the request itself leaves it out: its time, and
+    /// the point of enforcement if that is known. The clock is read only if it is asked for.
+    ///
+    /// # Errors
+    /// [`RequestTooLarge`].
+    pub fn fill_in(
+        &self,
+        point: Option<Point>,
+        now: impl FnOnce() -> Timestamp,
+        slots: &mut SlotBuffer,
+    ) -> Result<(), RequestTooLarge> {
+        if let Some(slot) = self.time
+            && slots.is_missing(slot)
+        {
+            slots.set_value(slot, &Value::Timestamp(now()))?;
+        }
+        if let (Some(slot), Some(point)) = (self.point, point)
+            && slots.is_missing(slot)
+        {
+            slots.set_text(slot, point.as_str())?;
+        }
+        Ok(())
     }
 
     /// Reads a request in the plain form: one JSON object of attributes. `slots` is reset first.

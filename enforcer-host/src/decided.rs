@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use aecp_contract::{
     audit::{DecisionRecord, PolicyRef, ReleaseRef},
     digest::Digest,
-    manifest::{AuditLevel, Enforcement, PolicyInfo},
+    manifest::{Action, AuditLevel, Enforcement, PolicyInfo},
     request::{AuthZenRequest, RequestError},
     slots::SlotBuffer,
     verdict::{Decision, Verdict},
@@ -70,7 +70,7 @@ pub struct ReleaseId {
 
 /// One decision, with what led to it. As JSON it is the line of `aecp decide`:
 /// `{"decision":"DENY","violated":[{"policy":"…","enforcement":"BLOCKING"}],"indeterminate":[…]}`, followed
-/// by `"default_deny":["module"]` and `"reason":"code"` where there are any.
+/// by `"default_deny":["module"]`, `"obligations":[{"policy":"…","action":{…}}]` and `"reason":"code"` where there are any.
 #[derive(Debug, Clone)]
 pub struct Decided {
     decision: Decision,
@@ -78,6 +78,7 @@ pub struct Decided {
     violated: Vec<u32>,
     indeterminate: Vec<u32>,
     uncovered: Vec<u32>,
+    obligations: Vec<u32>,
     reason: Option<Reason>,
     detail: Option<String>,
     /// Gives the indexes their names. `None` only where the lists are empty.
@@ -99,6 +100,7 @@ impl Decided {
             violated: Vec::new(),
             indeterminate: Vec::new(),
             uncovered: Vec::new(),
+            obligations: Vec::new(),
             reason: Some(reason),
             detail: None,
             set: None,
@@ -121,6 +123,7 @@ impl Decided {
                 violated: verdict.violated,
                 indeterminate: verdict.indeterminate,
                 uncovered: verdict.uncovered,
+                obligations: verdict.obligations,
                 reason: None,
                 detail: None,
                 set: Some(Arc::clone(set)),
@@ -189,6 +192,15 @@ impl Decided {
     pub fn default_deny(&self) -> impl Iterator<Item = &str> {
         let modules = self.set.as_deref().map_or(&[][..], |set| &set.manifest().modules);
         self.uncovered.iter().filter_map(|i| modules.get(*i as usize)).map(|module| module.name.as_str())
+    }
+
+    /// What the point of enforcement must do with the request or its answer, each with the policy that asks for it.
+    pub fn obligations(&self) -> impl Iterator<Item = (&PolicyInfo, &Action)> {
+        let manifest = self.set.as_deref().map(PolicyPre::manifest);
+        self.obligations.iter().filter_map(move |index| {
+            let obligation = manifest?.obligations.get(*index as usize)?;
+            Some((manifest?.policies.get(obligation.policy as usize)?, &obligation.action))
+        })
     }
 
     fn named(&self, indexes: &[u32]) -> impl Iterator<Item = &PolicyInfo> {
@@ -274,6 +286,9 @@ impl Serialize for Findings<'_> {
         if !decided.uncovered.is_empty() {
             members.serialize_entry("default_deny", &Names(decided))?;
         }
+        if !decided.obligations.is_empty() {
+            members.serialize_entry("obligations", &Obligations(decided))?;
+        }
         if let Some(reason) = decided.reason {
             members.serialize_entry("reason", &reason)?;
         }
@@ -304,6 +319,21 @@ impl Serialize for Policies<'_> {
                 .filter(visible)
                 .map(|policy| Entry { policy: &policy.name, enforcement: policy.enforcement }),
         )
+    }
+}
+
+struct Obligations<'a>(&'a Decided);
+
+impl<'a> Serialize for Obligations<'a> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Entry<'a> {
+            policy: &'a str,
+            action: &'a Action,
+        }
+        let entry =
+            |(policy, action): (&'a PolicyInfo, &'a Action)| Entry { policy: &policy.name, action };
+        serializer.collect_seq(self.0.obligations().map(entry))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aecp_contract::{
-    layout::Name, refusal::Refusal, release::Release, request::AuthZenRequest, slots::SlotBuffer,
-    value::Timestamp,
+    layout::Name, manifest::Point, refusal::Refusal, release::Release, request::AuthZenRequest,
+    slots::SlotBuffer, value::Timestamp,
 };
 use serde::Serialize;
 use tokio::sync::watch;
@@ -31,6 +31,8 @@ pub struct Active {
 #[derive(Debug)]
 pub struct Enforcer {
     channel: Name,
+    /// The point of enforcement where it stands, if that is known.
+    point: Option<Point>,
     active: RwLock<Option<Arc<Active>>>,
     last_refusal: Mutex<Option<LastRefusal>>,
     swaps: watch::Sender<Option<ReleaseId>>,
@@ -65,6 +67,8 @@ pub struct Status {
     pub stale: Option<Timestamp>,
     /// How many policies it has.
     pub policies: Option<usize>,
+    /// Whether policies of the release ask for a point of enforcement that only requests can say ([`Enforcer::point`]).
+    pub lacks_point: bool,
     /// `native`, or `interpreted`: the same decisions, some ten times slower.
     pub execution: Option<&'static str>,
     /// Why the newest release in the store was not taken up; `None` after a good poll.
@@ -75,11 +79,12 @@ pub struct Status {
 pub const SERVING: &str = "serving";
 
 impl Enforcer {
-    /// An enforcer that has no release yet and denies everything.
+    /// An enforcer that has no release yet and denies everything. `point` is where it stands, if that is known.
     #[must_use]
-    pub fn new(channel: Name, metrics: Arc<Metrics>) -> Self {
+    pub fn new(channel: Name, point: Option<Point>, metrics: Arc<Metrics>) -> Self {
         Self {
             channel,
+            point,
             active: RwLock::default(),
             last_refusal: Mutex::default(),
             swaps: watch::Sender::new(None),
@@ -149,9 +154,16 @@ impl Enforcer {
             expires: release.map(|release| release.expires),
             stale: release.map(|release| release.stale),
             policies: active.as_ref().map(|active| active.set.manifest().policies.len()),
+            lacks_point: active.as_ref().is_some_and(|active| active.set.lacks_point()),
             execution: active.as_ref().map(|active| active.set.execution().as_str()),
             last_refusal: self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+
+    /// The point of enforcement where it stands, if that is known.
+    #[must_use]
+    pub fn point(&self) -> Option<Point> {
+        self.point
     }
 
     /// The metrics that it counts in.

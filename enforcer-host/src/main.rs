@@ -2,7 +2,7 @@
 
 use std::{fs, io::IsTerminal as _, net::SocketAddr, path::PathBuf, time::Duration};
 
-use aecp_contract::{layout::Name, trust::TrustRoot, value};
+use aecp_contract::{layout::Name, manifest::Point, trust::TrustRoot, value};
 use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, record::Shipping, server::Limits};
 use anyhow::Context as _;
 use clap::Parser;
@@ -38,6 +38,10 @@ struct Arguments {
     /// How often to look for a newer release, such as 500ms, 5s or 1m
     #[arg(long, env = "AECP_POLL", default_value = "5s", value_name = "TIME", value_parser = interval)]
     poll: Duration,
+
+    /// Point of enforcement where it stands, for policies that say AT: ingress, mesh, data or egress
+    #[arg(long, env = "AECP_POINT")]
+    point: Option<Point>,
 
     /// Store for the log of decisions; without it the log stays in the state folder
     #[arg(long, env = "AECP_AUDIT_STORE", value_name = "URL")]
@@ -93,6 +97,7 @@ async fn main() -> anyhow::Result<()> {
         state: arguments.state,
         listen: arguments.listen,
         poll: arguments.poll,
+        point: arguments.point,
         audit: AuditConfig {
             store: arguments.audit_store,
             instance: arguments.instance,

@@ -10,15 +10,16 @@ use aecp_contract::{
     ABI_VERSION,
     cost::Cost,
     dsse::parse_json,
-    manifest::Manifest,
+    manifest::{Manifest, Point},
     refusal::{Code, Refusal},
     release::{CORE_MODULE, MANIFEST},
     request::{AttributeTable, AuthZenRequest, RequestError},
     slots::{MAX_ATTRIBUTES, SlotBuffer},
-    verdict::Verdict,
+    verdict::{Counts, Verdict},
 };
 
 use crate::{
+    clock::now,
     engine::Engine,
     module::{Execution, Instance, Module, invalid},
     source::VerifiedRelease,
@@ -48,6 +49,8 @@ pub struct PolicyPre {
     execution: Execution,
     manifest: Manifest,
     table: Arc<AttributeTable>,
+    /// The point of enforcement that requests are decided at, if it is known.
+    point: Option<Point>,
     /// Instances at rest. Their number is bounded by how many threads ever decided at once.
     idle: Mutex<Vec<PolicyInstance>>,
 }
@@ -91,10 +94,24 @@ impl PolicyPre {
     ) -> Result<Self, Refusal> {
         let table = Arc::new(AttributeTable::new(&manifest.attributes));
         let engine = engine.clone();
-        let set = Self { engine, module, execution, manifest, table, idle: Mutex::default() };
+        let (point, idle) = (None, Mutex::default());
+        let set = Self { engine, module, execution, manifest, table, point, idle };
         set.with_instance(|instance| instance.decide(&SlotBuffer::new(set.table.len())))
             .map_err(|error| invalid(format!("the module cannot decide the empty request: {error}")))?;
         Ok(set)
+    }
+
+    /// The same policies, deciding at this point of enforcement where a request does not name one.
+    #[must_use]
+    pub fn at(self, point: Option<Point>) -> Self {
+        Self { point, idle: Mutex::default(), ..self }
+    }
+
+    /// Whether the policies ask at which point a request is decided, while neither the host nor, perhaps, the request
+    /// says it: such policies are then in doubt.
+    #[must_use]
+    pub fn lacks_point(&self) -> bool {
+        self.table.asks_for_point() && self.point.is_none()
     }
 
     /// How it is run.
@@ -124,14 +141,14 @@ impl PolicyPre {
             instance: self.module.instantiate(&self.engine)?,
             cost: self.manifest.cost,
             attributes: self.manifest.attributes.len(),
-            policies: self.manifest.policies.len(),
-            modules: self.manifest.modules.len(),
+            counts: Counts::of(&self.manifest),
             sound: true,
         };
         Ok(PolicyInstance {
             guest,
             slots: SlotBuffer::new(self.table.len()),
             table: Arc::clone(&self.table),
+            point: self.point,
         })
     }
 
@@ -163,10 +180,12 @@ pub struct PolicyInstance {
     guest: Guest,
     slots: SlotBuffer,
     table: Arc<AttributeTable>,
+    point: Option<Point>,
 }
 
 impl PolicyInstance {
-    /// Decides on slots that the caller filled; they must be as many as the set's attributes.
+    /// Decides on slots that the caller filled; they must be as many as the set's attributes. Nothing is filled in:
+    /// [`AttributeTable::fill_in`] is the caller's to call.
     ///
     /// # Errors
     /// [`DecisionError::Timeout`] or [`DecisionError::Trap`]; the instance must not be used again then, and
@@ -181,7 +200,7 @@ impl PolicyInstance {
     /// As [`Self::decide`], and [`DecisionError::Request`], after which the instance is still good.
     pub fn decide_json(&mut self, json: &[u8]) -> Result<Verdict, DecisionError> {
         self.table.read_json(json, &mut self.slots)?;
-        self.guest.decide(&self.slots)
+        self.decide_read()
     }
 
     /// Decides on a request of the OpenID AuthZEN Authorization API 1.0.
@@ -190,6 +209,11 @@ impl PolicyInstance {
     /// As [`Self::decide_json`].
     pub fn decide_authzen(&mut self, request: &AuthZenRequest<'_>) -> Result<Verdict, DecisionError> {
         self.table.read_authzen(request, &mut self.slots)?;
+        self.decide_read()
+    }
+
+    fn decide_read(&mut self) -> Result<Verdict, DecisionError> {
+        self.table.fill_in(self.point, now, &mut self.slots).map_err(RequestError::from)?;
         self.guest.decide(&self.slots)
     }
 }
@@ -200,8 +224,7 @@ struct Guest {
     /// What a decision costs at most.
     cost: Cost,
     attributes: usize,
-    policies: usize,
-    modules: usize,
+    counts: Counts,
     /// False from the start of a call until its verdict was read: a call that failed leaves it false.
     sound: bool,
 }
@@ -219,7 +242,7 @@ impl Guest {
         let limit = self.cost.bound(slots.content().len());
         let address = self.instance.decide(slots.bytes(), slots.count() as u32, limit)?;
         let memory = self.instance.memory();
-        let verdict = Verdict::read(memory, address, self.policies, self.modules)
+        let verdict = Verdict::read(memory, address, self.counts)
             .map_err(|error| DecisionError::Trap(error.to_string()))?;
         self.sound = true;
         Ok(verdict)
@@ -248,6 +271,10 @@ fn read_manifest(bytes: &[u8]) -> Result<Manifest, Refusal> {
     }
     if manifest.policies.iter().any(|policy| policy.module as usize >= manifest.modules.len()) {
         return malformed("a policy of the manifest names a module that is not there");
+    }
+    let policies = manifest.policies.len();
+    if manifest.obligations.iter().any(|obligation| obligation.policy as usize >= policies) {
+        return malformed("an obligation of the manifest names a policy that is not there");
     }
     Ok(manifest)
 }

@@ -189,9 +189,16 @@ impl Refresher {
 
     /// Loads on another thread, so that requests in flight do not wait for it.
     async fn prepare(&self, release: Arc<VerifiedRelease>) -> Result<Active, Refusal> {
-        let engine = self.engine.clone();
+        let (engine, point) = (self.engine.clone(), self.enforcer.point());
         let load = move || {
-            let set = Arc::new(PolicyPre::load(&engine, &release)?);
+            let set = Arc::new(PolicyPre::load(&engine, &release)?.at(point));
+            if set.lacks_point() {
+                tracing::warn!(
+                    serial = release.id().serial,
+                    "policies of the release say AT, and this enforcer does not know its point: where a request does \
+                     not say it either, they are in doubt and deny; give it --point"
+                );
+            }
             if let Execution::Interpreted(reason) = set.execution() {
                 tracing::warn!(
                     serial = release.id().serial,

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use aecp_contract::{layout::Name, trust::TrustRoot};
+use aecp_contract::{layout::Name, manifest::Point, trust::TrustRoot};
 use tokio::{
     net::TcpListener,
     sync::{Notify, broadcast, watch},
@@ -36,6 +36,8 @@ pub struct SidecarConfig {
     pub listen: SocketAddr,
     /// How often to look for a newer release.
     pub poll: Duration,
+    /// The point of enforcement where it stands, for policies that say AT.
+    pub point: Option<Point>,
     /// What clients may ask for.
     pub limits: Limits,
     /// Where the decision log goes.
@@ -142,7 +144,7 @@ impl Sidecar {
         let metrics = Arc::new(Metrics::default());
         let recorder = Arc::new(Recorder::start(&state.decisions(), Arc::clone(&metrics))?);
         let shipper = shipper(&config, &state, &recorder, &metrics)?;
-        let enforcer = Arc::new(Enforcer::new(config.channel, metrics));
+        let enforcer = Arc::new(Enforcer::new(config.channel, config.point, metrics));
         let refresher = Refresher::start(
             source,
             &config.root,

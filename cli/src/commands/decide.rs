@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use aecp_contract::{layout::Name, trust::TrustRoot};
+use aecp_contract::{layout::Name, manifest::Point, trust::TrustRoot};
 use aecp_enforcer::{Artifacts, Decided, Engine, PolicyPre, Reason, ReleaseSource, Store, now};
 use anyhow::Context as _;
 use clap::Args;
@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     set: Option<PathBuf>,
     #[command(flatten)]
     release: ReleaseArguments,
+    /// The point of enforcement to decide at, for policies that say AT: ingress, mesh, data or egress
+    #[arg(long)]
+    point: Option<Point>,
     /// The requests; `-` for standard input
     #[arg(long, value_name = "FILE.jsonl")]
     requests: PathBuf,
@@ -77,7 +80,7 @@ fn policy_set(arguments: &Arguments) -> anyhow::Result<Option<Arc<PolicyPre>>> {
     if let Some(set) = &arguments.set {
         let sources = SetArgument { set: set.clone() }.sources()?;
         let Some(compiled) = super::compile(&sources, &mut Profile::start())? else { return Ok(None) };
-        return Ok(Some(Arc::new(local::load(local::sign(&compiled)?, &engine)?)));
+        return Ok(Some(Arc::new(local::load(local::sign(&compiled)?, &engine)?.at(arguments.point))));
     }
     let ReleaseArguments { store: Some(store), channel: Some(channel), root: Some(root) } =
         &arguments.release
@@ -90,7 +93,9 @@ fn policy_set(arguments: &Arguments) -> anyhow::Result<Option<Arc<PolicyPre>>> {
     let release = super::block_on(async {
         source.fetch_latest(&root, now(), Artifacts::Needed).await.context("the release is refused")
     })?;
-    Ok(Some(Arc::new(PolicyPre::load(&engine, &release).context("the release is refused")?)))
+    Ok(Some(Arc::new(
+        PolicyPre::load(&engine, &release).context("the release is refused")?.at(arguments.point),
+    )))
 }
 
 /// Reads the trust root that the user believes.

@@ -168,6 +168,7 @@ impl Workshop {
     fn sidecar(&self, listen: SocketAddr) -> SidecarConfig {
         SidecarConfig {
             audit: AuditConfig::default(),
+            point: None,
             store: self.store_url.clone(),
             channel: self.channel.clone(),
             root: self.root.clone(),

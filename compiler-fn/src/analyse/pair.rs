@@ -26,9 +26,9 @@ pub(super) struct Implied<'s, 'a> {
 }
 
 impl<'s, 'a> Pair<'s, 'a> {
-    /// Whether there may be a request, a time and a point at which both apply, as far as that is seen at once.
+    /// Whether there may be a request to which both apply, as far as that is seen at once.
     pub(super) fn may_meet(&self) -> bool {
-        !self.a.apart_from(self.b) && self.a.meets_in_force(self.b)
+        !self.a.apart_from(self.b)
     }
 
     fn block(&self) -> bool {
@@ -80,9 +80,9 @@ impl<'s, 'a> Pair<'s, 'a> {
         let alike = mode(weak) == mode(strong);
         let above = (below || alike) && implied(solver, strong, weak)?;
         let clash = below && above && !alike && same_scope(solver, weak, strong)?;
-        Ok(if clash || below && weak.adds_nothing_to(strong) {
+        Ok(if clash || below && obliges_no_more(solver, weak, strong)? {
             Some(Implied { weak, strong, same_scope_other_mode: clash })
-        } else if above && alike && strong.adds_nothing_to(weak) {
+        } else if above && alike && obliges_no_more(solver, strong, weak)? {
             Some(Implied { weak: strong, strong: weak, same_scope_other_mode: false })
         } else {
             None
@@ -113,6 +113,12 @@ fn implied(solver: &Solver<'_>, one: &Subject<'_>, other: &Subject<'_>) -> Resul
     }
     Ok(never(solver, &[&one.violated, &other.not_violated])?
         && never(solver, &[&one.raised, &other.not_raised])?)
+}
+
+/// Whether whatever one policy obliges to, the other obliges to as well, wherever the first may apply.
+fn obliges_no_more(solver: &Solver<'_>, one: &Subject<'_>, other: &Subject<'_>) -> Result<bool, Blame> {
+    Ok(one.policy.actions.is_empty()
+        || one.obliges_no_more_than(other) && never(solver, &[&one.may_apply, &other.never_applies])?)
 }
 
 fn same_scope(solver: &Solver<'_>, a: &Subject<'_>, b: &Subject<'_>) -> Result<bool, Blame> {

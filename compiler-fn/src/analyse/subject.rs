@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aecp_contract::{manifest::Enforcement, value::Timestamp};
+use aecp_contract::manifest::Enforcement;
 
 use super::{
     domain::Domain,
@@ -25,6 +25,10 @@ pub(super) struct Subject<'a> {
     pub(super) applies: Node,
     /// Its scope is not TRUE.
     pub(super) not_applies: Node,
+    /// Its scope is not FALSE.
+    pub(super) may_apply: Node,
+    /// Its scope is FALSE.
+    pub(super) never_applies: Node,
     /// Its constraint is TRUE.
     pub(super) satisfied: Node,
     pub(super) violated: Node,
@@ -67,6 +71,8 @@ impl<'a> Subject<'a> {
             kept: solver.solve(&[&applies, &satisfied]),
             applies,
             not_applies: scope(Want::NotTrue),
+            may_apply: scope(Want::NotFalse),
+            never_applies: scope(Want::False),
             satisfied,
             violated,
             not_violated: Node::Any(vec![scope(Want::NotTrue), constraint(Want::NotFalse)]),
@@ -89,33 +95,9 @@ impl<'a> Subject<'a> {
         self.kept == Answer::No
     }
 
-    /// Whether some points and some time have both policies.
-    pub(super) fn meets_in_force(&self, other: &Self) -> bool {
-        let (a, b) = (&self.policy.info, &other.policy.info);
-        let points = a.at.is_empty() || b.at.is_empty() || a.at.iter().any(|point| b.at.contains(point));
-        let ((from, until), (other_from, other_until)) = (self.effective(), other.effective());
-        let before = |from: Option<Timestamp>, until: Option<Timestamp>| {
-            from.is_none() || until.is_none() || from < until
-        };
-        points && before(from, other_until) && before(other_from, until)
-    }
-
-    /// Whether `other` is in force at every point and all the time that this one is, with the same obligations.
-    pub(super) fn adds_nothing_to(&self, other: &Self) -> bool {
-        let (a, b) = (&self.policy.info, &other.policy.info);
-        let points =
-            b.at.is_empty() || !a.at.is_empty() && a.at.iter().all(|point| b.at.contains(point));
-        let ((from, until), (other_from, other_until)) = (self.effective(), other.effective());
-        // No beginning is before all others; no end is not after all others, but the greatest.
-        let ends = other_until.is_none() || until.is_some() && until <= other_until;
-        let obliges = a.obligations.iter().all(|obligation| b.obligations.contains(obligation));
-        points && other_from <= from && ends && obliges
-    }
-
-    fn effective(&self) -> (Option<Timestamp>, Option<Timestamp>) {
-        let read = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
-        let info = &self.policy.info;
-        (read(&info.effective_from), read(&info.effective_until))
+    /// Whether `other` obliges to all that this one obliges to.
+    pub(super) fn obliges_no_more_than(&self, other: &Self) -> bool {
+        self.policy.actions.iter().all(|action| other.policy.actions.contains(action))
     }
 
     /// Whether no request can be in both scopes, seen at once.

@@ -1,6 +1,6 @@
 //! What the checker says of small sets: each finding by its code and the text that it underlines.
 
-use aecp_contract::value::Type;
+use aecp_contract::{manifest::Action, value::Type};
 
 use super::{MAX_POLICIES, check, parse_with, report_limits};
 use crate::{
@@ -132,15 +132,106 @@ fn tests_name_policies_that_can_do_what_is_expected() {
     expect(&with("a: \"x\"", "ALLOW"), &[("W003", "\"x\"")]);
 }
 
+/// The policy with these fields beside the required ones.
+fn with_fields(fields: &str) -> String {
+    policy("a == 1").replace('}', &format!("{fields}\n}}"))
+}
+
 #[test]
-fn what_has_no_effect_yet_is_said_once_per_kind() {
-    let fields = "EXCEPTION: break_glass_token_required\n  LIMIT: 5 PER 1m BY principal.id\n}";
-    let text = policy("a == 1").replace('}', fields);
-    let text = format!("{text}{}", text.replace("POLICY p", "POLICY q"));
-    let codes: Vec<_> = findings(&text).into_iter().map(|(code, _)| code).collect();
-    assert_eq!(codes, ["W010", "W010"]);
-    let set = checked(&text);
-    assert_eq!(set.policies[0].info.obligations, ["LIMIT: 5 PER 1m BY principal.id"]);
+fn obligations_are_typed_and_numbered_over_the_whole_set() {
+    let text = with_fields(
+        "MASK: card.pan WITH LAST(4) REDACT: card.cvc HASH: card.holder
+         FILTER: row.region == \"EU\" LIMIT: 5 PER 1m BY principal.id",
+    );
+    expect(&text, &[]);
+    let set = checked(&format!("{}{text}", text.replace("POLICY p", "POLICY q")));
+    let attribute = |path: &str| path.to_owned();
+    let actions = [
+        Action::Mask { attribute: attribute("card.pan"), last: 4 },
+        Action::Redact { attribute: attribute("card.cvc") },
+        Action::Hash { attribute: attribute("card.holder") },
+        Action::Filter { condition: "row.region == \"EU\"".to_owned() },
+        Action::Limit { count: 5, per_ms: 60_000, by: attribute("principal.id") },
+    ];
+    let obligations: Vec<_> = set.obligations().collect();
+    assert_eq!((obligations.len(), set.counts().obligations), (10, 10));
+    for (obligation, (policy, action)) in obligations
+        .iter()
+        .zip([0, 1].into_iter().flat_map(|policy| actions.iter().map(move |a| (policy, a))))
+    {
+        assert_eq!((obligation.policy, &obligation.action), (policy, action));
+    }
+    let paths: Vec<_> = set.attributes.iter().map(|attribute| attribute.path.as_str()).collect();
+    assert_eq!(paths, ["a"], "what is only masked or filtered by has no slot");
+}
+
+#[test]
+fn obligations_fit_their_attributes_and_their_points() {
+    for (fields, code, at) in [
+        ("MASK: x WITH LAST(0)", "E021", "MASK: x WITH LAST(0)"),
+        ("MASK: x WITH LAST(65)", "E021", "MASK: x WITH LAST(65)"),
+        ("MASK: a WITH LAST(4)", "E020", "a"),
+        ("MASK: x WITH LAST(4) REDACT: x", "E011", "x"),
+        ("LIMIT: 0 PER 1m BY x", "E021", "0"),
+        ("LIMIT: 1 PER 0s BY x", "E021", "0s"),
+        ("AT: [INGRESS, MESH] REDACT: x", "E050", "REDACT: x"),
+        ("AT: [INGRESS] FILTER: x == 1", "E050", "FILTER: x == 1"),
+        ("AT: [DATA, MESH, DATA]", "E011", "DATA"),
+        ("EFFECTIVE: FROM \"tomorrow\"", "E021", "\"tomorrow\""),
+        (
+            "EFFECTIVE: FROM \"2026-01-01T00:00:00Z\" UNTIL \"2026-01-01T00:00:00Z\"",
+            "E021",
+            "\"2026-01-01T00:00:00Z\"",
+        ),
+    ] {
+        expect(&with_fields(fields), &[(code, at)]);
+    }
+    for sound in ["AT: [EGRESS, INGRESS] REDACT: x", "AT: [INGRESS] LIMIT: 1 PER 1s BY x", "HASH: a"] {
+        expect(&with_fields(sound), &[]);
+    }
+    let lists = |fields| format!("SCHEMA {{ a: INT tags: LIST<STRING> }}\n{}", with_fields(fields));
+    expect(&lists("HASH: tags"), &[("E020", "tags")]);
+    expect(&lists("LIMIT: 1 PER 1s BY tags"), &[("E020", "tags")]);
+    expect(&lists("REDACT: tags"), &[]);
+}
+
+#[test]
+fn an_exception_to_what_never_denies_is_told() {
+    let fields = "EXCEPTION: break_glass_token_required";
+    expect(&with_fields(fields), &[]);
+    let advisory = with_fields(fields).replace("BLOCKING", "ADVISORY");
+    expect(&advisory, &[("W050", fields)]);
+}
+
+#[test]
+fn at_and_effective_are_part_of_the_scope_by_attributes_that_every_set_has() {
+    let fields = "AT: [DATA] EFFECTIVE: UNTIL \"2026-01-01T00:00:00Z\"";
+    let strict = format!("SCHEMA STRICT {{ a: INT }}\n{}", with_fields(fields));
+    expect(&strict, &[]);
+    let set = checked(&strict);
+    let paths: Vec<_> = set.attributes.iter().map(|attribute| attribute.path.as_str()).collect();
+    assert_eq!(paths, ["a", "request.point", "request.time"]);
+    let says = |request: &str| {
+        let request = serde_json::from_str(request).unwrap();
+        let verdict = crate::reference::decide(&set, &request);
+        (verdict.violated.len(), verdict.indeterminate.len())
+    };
+    let at = |point: &str, time: &str| {
+        says(&format!(r#"{{"a": 2, "request.point": "{point}", "request.time": "{time}"}}"#))
+    };
+    assert_eq!(at("DATA", "2025-12-31T23:59:59.999Z"), (1, 0));
+    assert_eq!(at("DATA", "2026-01-01T00:00:00Z"), (0, 0), "no longer in effect");
+    assert_eq!(at("EGRESS", "2025-12-31T23:59:59Z"), (0, 0), "not here");
+    assert_eq!(says(r#"{"a": 2}"#), (0, 1), "when and where is not known");
+    assert_eq!(says(r#"{"a": 1}"#), (0, 0), "satisfied whenever and wherever");
+    let all = checked(&with_fields("AT: [DATA, INGRESS, MESH, EGRESS]"));
+    assert_eq!(all.attributes.len(), 1, "all points ask for nothing");
+    expect(
+        &format!("SCHEMA {{ a: INT request.time: STRING }}\n{}", policy("a == 1")),
+        &[("E020", "STRING")],
+    );
+    expect(&policy("request.time == 5"), &[("E020", "5")]);
+    expect(&policy("request.point == \"EGRES\""), &[("E021", "\"EGRES\"")]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
-    fn ty(&self, path: &Path) -> &Type {
+    pub(super) fn ty(&self, path: &Path) -> &Type {
         self.attributes.get(&path.node).map_or(&Type::Any, |(ty, _)| ty)
     }
 

@@ -4,7 +4,9 @@ mod candidates;
 #[cfg(test)]
 mod cases;
 mod literals;
+mod obligations;
 mod policies;
+mod scope;
 mod tests;
 mod types;
 
@@ -16,7 +18,7 @@ use aecp_contract::{
 use crate::{
     findings::{self, Finding, Kind, code},
     language::{
-        ast::{Field, File, Spanned, Statement},
+        ast::{File, Spanned, Statement},
         parse::parse,
     },
     parallel::{self, in_parallel},
@@ -64,7 +66,7 @@ fn parse_with(sources: &Sources, threads: usize) -> (Vec<File>, Vec<Finding>) {
 /// Checks parsed files, beginning with what parsing found.
 #[must_use]
 pub fn check_files(sources: &Sources, files: &[File], mut findings: Vec<Finding>) -> Checked {
-    let mut types = types::Types::default();
+    let mut types = types::Types::new(scope::reserved());
     for statement in statements(files) {
         if let Statement::Schema(schema) = &statement.node {
             types.schema(schema.strict);
@@ -191,27 +193,10 @@ fn report_no_effect_yet(files: &[File], findings: &mut Vec<Finding>) {
     let mut uses: std::collections::BTreeMap<&str, (Span, Vec<&str>)> = Default::default();
     for statement in statements(files) {
         match &statement.node {
-            Statement::Policy(policy) => {
-                for field in &policy.fields {
-                    if matches!(
-                        field.node,
-                        Field::Exception
-                            | Field::At(_)
-                            | Field::Effective { .. }
-                            | Field::Mask { .. }
-                            | Field::Filter(_)
-                            | Field::Limit { .. }
-                    ) {
-                        let keyword = field.node.keyword();
-                        let used = uses.entry(keyword).or_insert((field.span, Vec::new()));
-                        used.1.push(&policy.name.node);
-                    }
-                }
-            }
             Statement::Invariant(invariant) => {
                 uses.entry("INVARIANT").or_insert((invariant.name.span, Vec::new()));
             }
-            Statement::Schema(_) | Statement::Test(_) => {}
+            Statement::Schema(_) | Statement::Policy(_) | Statement::Test(_) => {}
         }
     }
     for (keyword, (span, mut names)) in uses {

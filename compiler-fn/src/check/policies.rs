@@ -1,20 +1,11 @@
 //! The fields of one policy: each at most once, the required ones there, their values sound.
 
-use aecp_contract::{
-    manifest::{AuditLevel, PolicyInfo},
-    value::Timestamp,
-};
+use aecp_contract::manifest::{AuditLevel, Enforcement, PolicyInfo};
 
-use super::{literals::Resolved, types::Types};
+use super::{literals::Resolved, obligations, scope, types::Types};
 use crate::{
     findings::{Finding, Kind, code},
-    language::{
-        ast::{
-            self, Atom, Comparison, Condition, ConditionKind, Field, Literal, MaskMethod, Operand,
-            Scope, Spanned, Text,
-        },
-        format,
-    },
+    language::ast::{self, Field},
     set::Policy,
     source::Span,
 };
@@ -30,7 +21,7 @@ pub(super) fn check(
     let mut info = PolicyInfo {
         name: policy.name.node.clone(),
         module,
-        enforcement: aecp_contract::manifest::Enforcement::Blocking,
+        enforcement: Enforcement::Blocking,
         audit: AuditLevel::Required,
         description: None,
         version: None,
@@ -41,9 +32,8 @@ pub(super) fn check(
         at: Vec::new(),
         effective_from: None,
         effective_until: None,
-        obligations: Vec::new(),
     };
-    let (mut scope, mut constraint, mut enforcement) = (None, None, None);
+    let (mut has_scope, mut constraint, mut enforcement) = (false, None, None);
     let mut exception_span = None;
     for field in &policy.fields {
         match &field.node {
@@ -60,13 +50,7 @@ pub(super) fn check(
             Field::Compliance(references) => {
                 info.compliance = references.iter().map(|text| text.node.clone()).collect();
             }
-            Field::Scope(written) => {
-                let condition = scope_condition(written);
-                if let Some(condition) = &condition {
-                    types.condition(condition, true);
-                }
-                scope = Some(condition);
-            }
+            Field::Scope(_) => has_scope = true,
             Field::Constraint(condition) => {
                 types.condition(condition, true);
                 constraint = Some(condition.clone());
@@ -78,35 +62,21 @@ pub(super) fn check(
                 exception_span = Some(field.span);
             }
             Field::At(points) => {
-                info.at = points.iter().map(|point| point.node.as_str().to_owned()).collect();
+                scope::check_at(points, findings);
+                info.at = points.iter().map(|point| point.node).collect();
             }
             Field::Effective { from, until } => {
-                effective(from.as_ref(), until.as_ref(), findings);
-                info.effective_from = from.as_ref().map(|text| text.node.clone());
-                info.effective_until = until.as_ref().map(|text| text.node.clone());
+                (info.effective_from, info.effective_until) =
+                    scope::check_effective(from.as_ref(), until.as_ref(), findings);
             }
-            Field::Mask { path, method } => {
-                types.mention(path);
-                if matches!(method, MaskMethod::Last(0)) {
-                    let message = "LAST(0) keeps nothing";
-                    findings.push(
-                        Finding::error(code::BAD_LITERAL, Kind::Type, field.span, message)
-                            .try_instead("write `WITH REDACT`"),
-                    );
-                }
-                info.obligations.push(format::field(field));
-            }
-            Field::Filter(condition) => {
-                types.condition(condition, false);
-                info.obligations.push(format::field(field));
-            }
-            Field::Limit { count, per, by } => {
-                types.mention(by);
-                limit(count, per, findings);
-                info.obligations.push(format::field(field));
-            }
+            Field::Mask { .. } | Field::Filter(_) | Field::Limit { .. } => {}
         }
     }
+    let scope = scope::condition(policy);
+    if let Some(condition) = &scope {
+        types.condition(condition, true);
+    }
+    let actions = obligations::check(policy, types, findings);
     let mut require = |missing: bool, keyword: &str, example: &str| {
         if missing && !policy.incomplete {
             findings.push(
@@ -120,49 +90,48 @@ pub(super) fn check(
             );
         }
     };
-    require(scope.is_none(), "SCOPE", "requests");
+    require(!has_scope, "SCOPE", "requests");
     require(constraint.is_none(), "CONSTRAINT", "customer.region == \"EU\"");
     require(enforcement.is_none(), "ENFORCEMENT", "BLOCKING");
     let enforcement_span;
     (info.enforcement, enforcement_span) = enforcement?;
-    let (scope, constraint, span) = (scope?, constraint?, policy.name.span);
-    Some(Policy { info, span, enforcement_span, exception_span, scope, constraint })
+    if let Some(span) = exception_span
+        && info.enforcement != Enforcement::Blocking
+    {
+        let message = format!("an EXCEPTION to an {} policy has no effect", info.enforcement.as_str());
+        findings.push(
+            Finding::warning(code::NO_EFFECT, Kind::Misplaced, span, message)
+                .here("there is no denial that a token could lift")
+                .also(enforcement_span, "it never denies"),
+        );
+    }
+    let span = policy.name.span;
+    let constraint = constraint?;
+    has_scope.then_some(Policy {
+        info,
+        span,
+        enforcement_span,
+        exception_span,
+        scope,
+        constraint,
+        actions,
+    })
 }
 
-/// Checks the literals of a policy's conditions against their types.
+/// Checks the literals of a policy's conditions against their types, and its obligations.
 pub(super) fn literals(policy: &ast::Policy, types: &Resolved, findings: &mut Vec<Finding>) {
     for field in &policy.fields {
         match &field.node {
             Field::Scope(written) => {
-                if let Some(condition) = scope_condition(written) {
-                    types.literals(&condition, findings);
+                for part in scope::written(written) {
+                    types.literals(&part, findings);
                 }
             }
-            Field::Constraint(condition) | Field::Filter(condition) => {
-                types.literals(condition, findings);
-            }
+            Field::Constraint(condition) => types.literals(condition, findings),
             _ => {}
         }
     }
-}
-
-/// What a SCOPE means as one condition: `name` is `resource.type == "name"`, and WHERE adds to it.
-fn scope_condition(scope: &Scope) -> Option<Condition> {
-    let resource = scope.resource.as_ref().map(|name| {
-        let atom = Atom::Compare {
-            path: Spanned::new("resource.type".to_owned(), name.span),
-            operator: Comparison::Equal,
-            right: Operand::Literal(Spanned::new(Literal::Text(name.node.clone()), name.span)),
-        };
-        Spanned::new(ConditionKind::Atom(atom), name.span)
-    });
-    match (resource, &scope.condition) {
-        (Some(resource), Some(condition)) => {
-            let span = resource.span.to(condition.span);
-            Some(Spanned::new(ConditionKind::And(vec![resource, condition.clone()]), span))
-        }
-        (resource, condition) => resource.or_else(|| condition.clone()),
-    }
+    obligations::resolved(policy, types, findings);
 }
 
 fn report_repeated_fields(policy: &ast::Policy, findings: &mut Vec<Finding>) {
@@ -185,47 +154,5 @@ fn report_repeated_fields(policy: &ast::Policy, findings: &mut Vec<Finding>) {
             ),
             None => seen.push((keyword, field.span)),
         }
-    }
-}
-
-fn effective(from: Option<&Text>, until: Option<&Text>, findings: &mut Vec<Finding>) {
-    let mut read = |text: &Text| {
-        let parsed = text.node.parse::<Timestamp>().ok();
-        if parsed.is_none() {
-            let message = format!("`{}` is not a timestamp", text.node);
-            findings.push(
-                Finding::error(code::BAD_LITERAL, Kind::Type, text.span, message)
-                    .try_instead("write RFC 3339, such as `\"2026-01-01T00:00:00Z\"`"),
-            );
-        }
-        parsed.map(|time| (time, text.span))
-    };
-    let (from, until) = (from.and_then(&mut read), until.and_then(&mut read));
-    if let (Some((from, from_at)), Some((until, until_at))) = (from, until)
-        && from >= until
-    {
-        findings.push(
-            Finding::error(
-                code::BAD_LITERAL,
-                Kind::Type,
-                until_at,
-                "the policy would never be in effect",
-            )
-            .here("ends here")
-            .also(from_at, "begins here"),
-        );
-    }
-}
-
-fn limit(count: &Spanned<i64>, per: &Spanned<Literal>, findings: &mut Vec<Finding>) {
-    if count.node < 1 {
-        let message = format!("a LIMIT is 1 or more, not {}", count.node);
-        findings.push(Finding::error(code::BAD_LITERAL, Kind::Type, count.span, message));
-    }
-    if !matches!(per.node, Literal::Duration { value, .. } if value.0 > 0) {
-        findings.push(
-            Finding::error(code::BAD_LITERAL, Kind::Type, per.span, "PER takes a duration above zero")
-                .try_instead("write `PER 1m`"),
-        );
     }
 }

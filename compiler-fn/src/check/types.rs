@@ -31,7 +31,8 @@ struct Use {
 
 #[derive(Debug)]
 struct Attribute {
-    declared: Option<(Type, Span)>,
+    /// Its type, and where that is said; nowhere if every set has the attribute.
+    declared: Option<(Type, Option<Span>)>,
     uses: Vec<Use>,
     candidates: Candidates,
     /// Whether anything but its presence is asked for.
@@ -62,6 +63,16 @@ pub(super) struct Types {
 }
 
 impl Types {
+    /// The types of a set whose requests have these attributes without declaring them.
+    pub(super) fn new(reserved: impl IntoIterator<Item = (&'static str, Type)>) -> Self {
+        let mut types = Self::default();
+        for (path, ty) in reserved {
+            let id = types.id(path);
+            types.attributes[id].declared = Some((ty, None));
+        }
+        types
+    }
+
     pub(super) fn schema(&mut self, strict: bool) {
         self.has_schema = true;
         self.strict |= strict;
@@ -70,18 +81,20 @@ impl Types {
     pub(super) fn declare(&mut self, path: &Path, ty: &Spanned<Type>, findings: &mut Vec<Finding>) {
         let id = self.id(&path.node);
         match &self.attributes[id].declared {
-            Some((first, span)) if *first != ty.node => findings.push(
-                Finding::error(
-                    code::TYPE_MISMATCH,
-                    Kind::Type,
-                    ty.span,
-                    format!("`{}` is declared twice with different types", path.node),
-                )
-                .here(format!("here {}", ty.node))
-                .also(*span, format!("here {first}")),
-            ),
+            Some((first, span)) if *first != ty.node => {
+                let message = match span {
+                    Some(_) => format!("`{}` is declared twice with different types", path.node),
+                    None => format!("`{}` is {first} in every set", path.node),
+                };
+                let finding = Finding::error(code::TYPE_MISMATCH, Kind::Type, ty.span, message);
+                let finding = finding.here(format!("here {}", ty.node));
+                findings.push(match span {
+                    Some(span) => finding.also(*span, format!("here {first}")),
+                    None => finding.try_instead("leave the declaration out, or take another name"),
+                });
+            }
             Some(_) => {}
-            None => self.attributes[id].declared = Some((ty.node.clone(), ty.span)),
+            None => self.attributes[id].declared = Some((ty.node.clone(), Some(ty.span))),
         }
     }
 
@@ -252,7 +265,9 @@ impl Types {
             let mut work = self.attributes[id].links.clone();
             self.propagate(&mut work, &paths, findings);
         }
-        let attributes = self.ids.iter().map(|(path, id)| {
+        let reserved = |id: &usize| matches!(self.attributes[*id].declared, Some((_, None)));
+        let named = |id: &usize| !reserved(id) || !self.attributes[*id].uses.is_empty();
+        let attributes = self.ids.iter().filter(|(_, id)| named(id)).map(|(path, id)| {
             let attribute = &self.attributes[*id];
             let ty = match &attribute.declared {
                 Some((ty, _)) => ty.clone(),
@@ -279,15 +294,17 @@ impl Types {
                 } else {
                     format!("`{path}` is {ty}, but is used as {} here", wrong.allowed.describe())
                 };
-                findings.push(
-                    Finding::error(code::TYPE_MISMATCH, Kind::Type, wrong.span, message)
-                        .here(if wrong.allowed.is_empty() {
-                            "values of this type have no order".to_owned()
-                        } else {
-                            format!("this needs {}", wrong.allowed.describe())
-                        })
-                        .also(*declared_at, format!("declared {ty}")),
+                let finding = Finding::error(code::TYPE_MISMATCH, Kind::Type, wrong.span, message).here(
+                    if wrong.allowed.is_empty() {
+                        "values of this type have no order".to_owned()
+                    } else {
+                        format!("this needs {}", wrong.allowed.describe())
+                    },
                 );
+                findings.push(match declared_at {
+                    Some(span) => finding.also(*span, format!("declared {ty}")),
+                    None => finding.because("every set has this attribute"),
+                });
             }
             return;
         }

@@ -421,6 +421,17 @@ pub(super) const fn slot_offset(slot: usize) -> u32 {
     slot as u32 * SLOT_SIZE
 }
 
+/// Appends obligation `index` to the verdict.
+pub(super) fn push_obligation(
+    code: &mut InstructionSink<'_>,
+    memory: &Memory,
+    index: u32,
+    scratch: u32,
+) {
+    code.i32_const(index as i32).local_set(scratch);
+    push(code, memory, 3, scratch);
+}
+
 /// Appends uncovered module `index` to the verdict, which then denies and must be recorded.
 pub(super) fn push_uncovered(code: &mut InstructionSink<'_>, memory: &Memory, index: i32, scratch: u32) {
     let verdict = memory.verdict as i32;

@@ -11,7 +11,7 @@ use super::{
     code::{Code, SLOTS},
     conditions::{Conditions, weight},
     cost::{Body, Hint},
-    helpers::{Helper, at, outcome},
+    helpers::{Helper, at, outcome, push_obligation},
     memory::Memory,
     numbers::Numbers,
     plan::{Indexed, Node, Split},
@@ -54,6 +54,8 @@ pub(super) struct Index<'a> {
     /// Nodes that were emitted, since branches of one list are often alike.
     nodes: BTreeMap<Node, u32>,
     table: Vec<u32>,
+    /// The number of each policy's first obligation.
+    obligations: Vec<u32>,
 }
 
 impl<'a> Index<'a> {
@@ -66,7 +68,13 @@ impl<'a> Index<'a> {
         functions: &'a mut Functions,
     ) -> Self {
         let (outcomes, nodes, table) = Default::default();
-        Self { set, policies, numbers, shared, memory, functions, outcomes, nodes, table }
+        let first = set.policies.iter().scan(0, |next, policy| {
+            let first = *next;
+            *next += policy.actions.len() as u32;
+            Some(first)
+        });
+        let obligations = first.collect();
+        Self { set, policies, numbers, shared, memory, functions, outcomes, nodes, table, obligations }
     }
 
     /// The table of functions, once everything was emitted.
@@ -185,6 +193,7 @@ impl<'a> Index<'a> {
             let function = self.outcome(policy, settled);
             code.sink().local_get(SLOTS).call(function).local_tee(result).if_(BlockType::Empty);
             self.note(policy, result, code);
+            self.oblige(policy, code);
             if self.covers(policy) {
                 let mut sink = code.sink();
                 sink.local_get(result).i32_const(outcome::SCOPE_TRUE).i32_and().if_(BlockType::Empty);
@@ -204,6 +213,7 @@ impl<'a> Index<'a> {
         let mut sink = code.sink();
         sink.local_get(truth).i32_and().i32_const(outcome::IN_SCOPE).i32_or().local_set(result);
         self.note(policy, result, code);
+        self.oblige(policy, code);
         if self.covers(policy) {
             code.sink().local_get(truth).i32_const(3).i32_eq().if_(BlockType::Empty);
             self.cover(policy, code);
@@ -229,6 +239,7 @@ impl<'a> Index<'a> {
             }
         }
         for policy in policies {
+            self.oblige(*policy, code);
             let failed = &self.policies[*policy].failed;
             let result = code.local();
             if weight(failed) <= MAX_INLINE {
@@ -253,6 +264,18 @@ impl<'a> Index<'a> {
         let mut sink = code.sink();
         sink.local_get(result).i32_const(policy as i32);
         sink.i32_const(blocking.into()).i32_const(info.audit as i32).call(Helper::Note as u32);
+    }
+
+    /// Notes what a policy that applies, or may apply, obliges to.
+    fn oblige(&self, policy: usize, code: &mut Code) {
+        let count = self.set.policies[policy].actions.len() as u32;
+        if count == 0 {
+            return;
+        }
+        let (first, scratch) = (self.obligations[policy], code.local());
+        for index in first..first + count {
+            push_obligation(&mut code.sink(), self.memory, index, scratch);
+        }
     }
 
     /// Whether the policy's module denies by default, unless the policy applies.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use aecp_contract::{
     slots::{ARENA_BASE, ARENA_SIZE},
-    verdict::VERDICT_SIZE,
+    verdict::{Counts, VERDICT_SIZE},
 };
 
 use super::lower::Constant;
@@ -24,8 +24,8 @@ const PAGE: u32 = 1 << 16;
 pub(super) struct Memory {
     /// The record `verdict`.
     pub(super) verdict: u32,
-    /// Indexes of violated, indeterminate policies and uncovered modules.
-    pub(super) lists: [u32; 3],
+    /// Indexes of violated, indeterminate policies, uncovered modules and obligations.
+    pub(super) lists: [u32; 4],
     /// One byte per module: whether a BLOCKING policy of it has a TRUE scope.
     pub(super) covered: u32,
     /// 8 bytes per numbered attribute: stamp, number.
@@ -47,19 +47,24 @@ pub struct TooManyConstants;
 const MAX_CONSTANTS: usize = 48 << 20;
 
 impl Memory {
-    pub(super) fn new(policies: usize, modules: usize, numbers: usize, shared_atoms: usize) -> Self {
+    pub(super) fn new(
+        Counts { policies, modules, obligations }: Counts,
+        numbers: usize,
+        shared_atoms: usize,
+    ) -> Self {
         let align = |address: u32| address.next_multiple_of(8);
         let verdict = align(ARENA_BASE + ARENA_SIZE);
         let violated = align(verdict + VERDICT_SIZE);
         let indeterminate = align(violated + 4 * policies as u32);
         let uncovered = align(indeterminate + 4 * policies as u32);
-        let covered = align(uncovered + 4 * modules as u32);
+        let obliged = align(uncovered + 4 * modules as u32);
+        let covered = align(obliged + 4 * obligations as u32);
         let number_cells = align(covered + modules as u32);
         let atom_cells = number_cells + 8 * numbers as u32;
         let cells_end = atom_cells + 4 * shared_atoms as u32;
         Self {
             verdict,
-            lists: [violated, indeterminate, uncovered],
+            lists: [violated, indeterminate, uncovered, obliged],
             covered,
             number_cells,
             atom_cells,

@@ -80,7 +80,7 @@ pub fn core_module(set: &PolicySet) -> Result<CoreModule, GenerateError> {
     let Planned { numbers, policies, plan } = planned(set);
     let by_policy = policies.iter().map(|policy| policy.scope.iter().chain([&policy.failed]).collect());
     let shared = Shared::choose(&numbers, by_policy, Helper::ALL.len() as u32);
-    let mut memory = Memory::new(set.policies.len(), set.modules.len(), numbers.len(), shared.atoms());
+    let mut memory = Memory::new(set.counts(), numbers.len(), shared.atoms());
     let mut functions = Functions::new(&memory);
     for body in shared.bodies(&numbers, &mut memory) {
         functions.add(TypeIndex::Truth, body);

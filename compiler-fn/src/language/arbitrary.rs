@@ -1,7 +1,7 @@
 //! Random syntax trees for property tests: any tree that has a text, and ([`typed`]) conditions of sound types.
 
 use aecp_contract::{
-    manifest::{self, AuditLevel},
+    manifest::{self, AuditLevel, Point},
     value::Type,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};

@@ -4,7 +4,7 @@
 //! types and values are already the contract's, since the language spells them the same way.
 
 use aecp_contract::{
-    manifest::{AuditLevel, Enforcement},
+    manifest::{AuditLevel, Enforcement, Point},
     value::{Decimal, Duration, Type},
 };
 
@@ -167,32 +167,6 @@ impl Field {
             Self::Mask { .. } => "MASK",
             Self::Filter(_) => "FILTER",
             Self::Limit { .. } => "LIMIT",
-        }
-    }
-}
-
-/// A point of enforcement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
-    /// Where requests enter.
-    Ingress,
-    /// Between services.
-    Mesh,
-    /// At the data.
-    Data,
-    /// Where answers leave.
-    Egress,
-}
-
-impl Point {
-    /// The word of the language.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingress => "INGRESS",
-            Self::Mesh => "MESH",
-            Self::Data => "DATA",
-            Self::Egress => "EGRESS",
         }
     }
 }

@@ -14,7 +14,7 @@ mod write;
 use std::ops::Range;
 
 use super::{
-    ast::{Expect, Field, File, Policy, Spanned, Statement},
+    ast::{Condition, Expect, Field, File, Policy, Spanned, Statement},
     parse::{MAX_NESTING, parse},
     tokens::{Token, TokenKind, Tokens},
 };
@@ -75,6 +75,13 @@ pub fn field(field: &Spanned<Field>) -> String {
     printer.policy(&policy, field.span);
     let inner = printer.lines.get(1..printer.lines.len().saturating_sub(1)).unwrap_or_default();
     inner.iter().map(|line| line.text.trim()).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes a condition in one line.
+#[must_use]
+pub fn condition(condition: &Condition) -> String {
+    let line = field(&Spanned::new(Field::Filter(condition.clone()), condition.span));
+    line.strip_prefix("FILTER: ").unwrap_or(&line).to_owned()
 }
 
 /// What stands before a line.

@@ -130,12 +130,24 @@ impl Checker<'_> {
             let audit = |level: &str| format!("AUDIT: {level}");
             return Some((audit(info.audit.as_str()), audit(verdict.audit.as_str())));
         }
+        if case.scope != Truth::False
+            && let Some(missed) = self.obliged(case.policy, verdict)
+        {
+            return Some((format!("obligation {missed}"), "no such obligation".to_owned()));
+        }
         let covers = case.scope == Truth::True && info.enforcement == Enforcement::Blocking;
         if covers && verdict.uncovered.contains(&info.module) {
             let module = &self.set.modules[info.module as usize].name;
             return Some((format!("module `{module}` covered"), "not covered".to_owned()));
         }
         None
+    }
+
+    /// An obligation of the policy that the verdict does not list.
+    fn obliged(&self, policy: usize, verdict: &Verdict) -> Option<u32> {
+        let before: usize = self.set.policies[..policy].iter().map(|one| one.actions.len()).sum();
+        let own = before..before + self.set.policies[policy].actions.len();
+        own.map(|index| index as u32).find(|index| verdict.obligations.binary_search(index).is_err())
     }
 
     /// Whether the decision follows from what the verdict lists.

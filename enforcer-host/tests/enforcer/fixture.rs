@@ -99,7 +99,6 @@ pub(crate) fn manifest() -> Manifest {
         at: vec![],
         effective_from: None,
         effective_until: None,
-        obligations: vec![],
     };
     let attribute = |path: &str, ty| AttributeDeclaration { path: path.to_owned(), ty };
     Manifest {
@@ -113,6 +112,7 @@ pub(crate) fn manifest() -> Manifest {
             policy("region", Enforcement::Blocking),
             policy("silent", Enforcement::AuditOnly),
         ],
+        obligations: vec![],
         cost: Cost { base: u64::MAX, ..Cost::default() },
         tests: TestSummary::default(),
         self_check: SelfCheckSummary::default(),
@@ -278,7 +278,7 @@ impl Publisher {
     /// An enforcer without HTTP, polled by hand.
     pub(crate) async fn enforcer(&self) -> (Arc<Enforcer>, Refresher) {
         let state = Arc::new(StateFolder::open(&self.state(), channel()).unwrap());
-        let enforcer = Arc::new(Enforcer::new(channel(), Arc::new(Metrics::default())));
+        let enforcer = Arc::new(Enforcer::new(channel(), None, Arc::new(Metrics::default())));
         let engine = Engine::new().unwrap();
         let refresher =
             Refresher::start(self.source(), &self.pinned(), state, engine, Arc::clone(&enforcer))
@@ -290,6 +290,7 @@ impl Publisher {
     pub(crate) fn config(&self) -> SidecarConfig {
         SidecarConfig {
             audit: aecp_enforcer::AuditConfig::default(),
+            point: None,
             store: self.url(),
             channel: channel(),
             root: self.pinned(),

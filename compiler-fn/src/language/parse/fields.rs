@@ -1,13 +1,13 @@
 //! The fields of a policy.
 
-use aecp_contract::manifest::{AuditLevel, Enforcement};
+use aecp_contract::manifest::{AuditLevel, Enforcement, Point};
 use pest::iterators::Pairs;
 
 use super::{
     build::{Builder, Node, Parts as _},
     grammar::Rule,
 };
-use crate::language::ast::{Field, MaskMethod, Point, Scope, Spanned};
+use crate::language::ast::{Field, MaskMethod, Scope, Spanned};
 
 impl Builder {
     pub(super) fn field(&mut self, node: Node<'_>) -> Option<Spanned<Field>> {

@@ -1,5 +1,5 @@
 use aecp_contract::{
-    manifest::{AuditLevel, Enforcement},
+    manifest::{AuditLevel, Enforcement, Point},
     value::Type,
 };
 
