@@ -399,3 +399,50 @@ fn what_cannot_be_done_is_said_with_what_to_do() {
     assert!(err(&wrong).contains("not an Ed25519 private key"), "{}", err(&wrong));
     assert!(!err(&wrong).contains(key.lines().nth(1).unwrap()), "the key is never shown");
 }
+
+#[test]
+fn when_and_where_policies_apply_and_what_they_oblige_to_shows_in_decisions() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = r#"
+POLICY masked {
+  SCOPE: requests WHERE region == "EU"
+  CONSTRAINT: consent
+  ENFORCEMENT: BLOCKING
+  AT: [DATA, EGRESS]
+  EFFECTIVE: UNTIL "2030-01-01T00:00:00Z"
+  MASK: customer.ssn WITH LAST(4)
+}
+TEST "in its time" {
+  GIVEN: { region: "EU", consent: false, request.time: "2029-12-31T23:59:59Z", request.point: "DATA" }
+  EXPECT: DENY BY masked
+}
+TEST "after its time" {
+  GIVEN: { region: "EU", consent: false, request.time: "2030-01-01T00:00:00Z", request.point: "DATA" }
+  EXPECT: ALLOW
+}
+"#;
+    fs::write(folder.path().join("set.aecp"), set).unwrap();
+    fs::write(
+        folder.path().join("requests.jsonl"),
+        "{\"region\": \"EU\", \"consent\": true, \"request.time\": \"2026-01-01T00:00:00Z\"}\n\
+         {\"region\": \"US\"}\n",
+    )
+    .unwrap();
+    let decide = |point: &[&str]| {
+        let arguments = ["decide", "--set", "set.aecp", "--requests", "requests.jsonl"];
+        let output = aecp(folder.path(), &[&arguments[..], point].concat());
+        assert!(output.status.success(), "{output:?}");
+        out(&output).lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
+    };
+    let mask =
+        json!([{"policy": "masked", "action": {"mask": {"attribute": "customer.ssn", "last": 4}}}]);
+    for (point, obliged) in
+        [(vec!["--point", "data"], true), (vec!["--point", "INGRESS"], false), (vec![], true)]
+    {
+        let decisions = decide(&point);
+        assert_eq!(decisions[0]["decision"], "ALLOW");
+        let obligations = if obliged { mask.clone() } else { Value::Null };
+        assert_eq!(decisions[0]["obligations"], obligations, "{point:?}");
+        assert_eq!(decisions[1]["obligations"], Value::Null);
+    }
+}

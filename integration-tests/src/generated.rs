@@ -241,6 +241,30 @@ fn condition(random: &mut Random, depth: usize) -> String {
     }
 }
 
+const POINTS: [&str; 4] = ["INGRESS", "MESH", "DATA", "EGRESS"];
+
+/// AT, EFFECTIVE and obligations, mostly none.
+fn circumstances(random: &mut Random) -> String {
+    let mut fields = String::new();
+    let masks = random.once_in(4);
+    if random.once_in(4) {
+        let points: Vec<_> = POINTS.into_iter().filter(|_| random.once_in(2)).collect();
+        let points = if points.is_empty() || masks { vec!["DATA", "MESH"] } else { points };
+        let _ = writeln!(fields, "  AT: [{}]", points.join(", "));
+    }
+    if random.once_in(5) {
+        let _ =
+            writeln!(fields, "  EFFECTIVE: FROM {} UNTIL \"2026-09-01T00:00:00Z\"", literal(random, 5));
+    }
+    if masks {
+        let _ = writeln!(fields, "  MASK: a.text WITH LAST({})", 1 + random.below(9));
+    }
+    if random.once_in(6) {
+        let _ = writeln!(fields, "  LIMIT: 5 PER 1m BY a.int");
+    }
+    fields
+}
+
 /// A set of up to `policies` policies in one or two files, as (path, text).
 #[must_use]
 pub fn set(random: &mut Random, policies: usize) -> Vec<(String, String)> {
@@ -278,10 +302,11 @@ pub fn set(random: &mut Random, policies: usize) -> Vec<(String, String)> {
             let enforcement = random.pick(&["BLOCKING", "BLOCKING", "ADVISORY", "AUDIT_ONLY"]);
             let audit = random.pick(&["REQUIRED", "OPTIONAL", "NONE"]);
             let constraint = condition(random, 3);
+            let circumstances = circumstances(random);
             let _ = write!(
                 text,
                 "POLICY p{number} {{\n  SCOPE: {scope}\n  CONSTRAINT: {constraint}\n  \
-                 ENFORCEMENT: {enforcement}\n  AUDIT: {audit}\n}}\n"
+                 ENFORCEMENT: {enforcement}\n  AUDIT: {audit}\n{circumstances}}}\n"
             );
         }
         files.push((format!("file{file}.aecp"), text));
@@ -346,5 +371,14 @@ pub fn request(random: &mut Random) -> String {
         };
         top.push(format!("\"resource\":{{\"type\":{ty},\"id\":[1,{{\"deep\":2}}]}}"));
     }
+    // Hosts fill in a time that is missing, so each request has one, good or not.
+    let times = [KINDS[5].json, &["\"2026-03-01T00:00:00Z\"", "\"2026-09-01T00:00:00Z\"", "7"]].concat();
+    let time = random.pick(&times).to_owned();
+    let point = match random.below(4) {
+        0 => String::new(),
+        1 => ",\"point\":\"ELSEWHERE\"".to_owned(),
+        _ => format!(",\"point\":\"{}\"", random.pick(&POINTS)),
+    };
+    top.push(format!("\"request\":{{\"time\":{time}{point}}}"));
     format!("{{{}}}", top.join(","))
 }

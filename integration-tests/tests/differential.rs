@@ -41,6 +41,7 @@ fn results(core: &CoreModule) -> Results {
 fn reference_interpreter_and_enforcer_agree_on_random_sets_and_requests() {
     let engine = Engine::new().unwrap();
     let (mut denied, mut indeterminate, mut violated, mut bounded) = (0, 0, 0, 0);
+    let (mut obliged, mut spared) = (0, 0);
     for seed in 0..300 {
         let mut random = Random::new(seed);
         let files = generated::set(&mut random, 24);
@@ -62,11 +63,14 @@ fn reference_interpreter_and_enforcer_agree_on_random_sets_and_requests() {
             denied += usize::from(expected.decision == aecp_contract::verdict::Decision::Deny);
             indeterminate += expected.indeterminate.len();
             violated += expected.violated.len();
+            obliged += expected.obligations.len();
+            spared += set.counts().obligations - expected.obligations.len();
         }
     }
     // The generator must not have become one-sided.
     assert!(denied > 2_000 && denied < 17_900, "{denied} of 18000 denied");
     assert!(indeterminate > 5_000 && violated > 5_000, "{indeterminate} and {violated}");
+    assert!(obliged > 5_000 && spared > 5_000, "{obliged} and {spared} obligations");
     assert!(bounded > 60, "{bounded} of 300 sets have scopes enough for an ordered key");
 }
 

@@ -183,3 +183,35 @@ fn what_came_before_does_not_change_what_a_name_means() {
         }
     }
 }
+
+#[test]
+fn what_a_set_asks_of_the_circumstances_is_filled_in_where_the_request_leaves_it_out() {
+    let points = Point::ALL.map(|point| point.as_str().to_owned()).to_vec();
+    let attributes =
+        declared(&[("request.point", Type::Enum(points)), ("request.time", Type::Timestamp)]);
+    let table = AttributeTable::new(&attributes);
+    let now: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
+    let filled = |json: &str, point| {
+        let mut slots = SlotBuffer::new(2);
+        table.read_json(json.as_bytes(), &mut slots).unwrap();
+        table.fill_in(point, || now, &mut slots).unwrap();
+        oracle::decode(slots.bytes(), &attributes)
+    };
+    let text = |text: &str| Attribute::Present(Value::Text(text.to_owned()));
+    let time = Attribute::Present(Value::Timestamp(now));
+    assert_eq!(filled("{}", Some(Point::Data)), [text("DATA"), time.clone()]);
+    assert_eq!(filled("{}", None), [Attribute::Missing, time]);
+    let own = r#"{"request": {"point": "MESH", "time": "2020-01-01T00:00:00Z"}}"#;
+    let then = Attribute::Present(Value::Timestamp("2020-01-01T00:00:00Z".parse().unwrap()));
+    assert_eq!(filled(own, Some(Point::Data)), [text("MESH"), then]);
+    let bad = r#"{"request": {"point": 5, "time": "now"}}"#;
+    assert_eq!(
+        filled(bad, Some(Point::Data)),
+        [Attribute::Invalid, Attribute::Invalid],
+        "nothing is mended"
+    );
+    // The clock is not read for those who do not ask.
+    let other = AttributeTable::new(&declared(&[("a", Type::Int)]));
+    other.fill_in(None, || panic!("the clock was read"), &mut SlotBuffer::new(1)).unwrap();
+    assert!(table.asks_for_point() && !other.asks_for_point());
+}
