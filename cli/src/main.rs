@@ -3,6 +3,7 @@
 
 mod commands;
 mod diagnostics;
+mod lsp;
 mod profile;
 mod terminal;
 
@@ -32,6 +33,7 @@ enum Command {
     Verify(commands::verify::Arguments),
     Bench(commands::bench::Arguments),
     Dev(commands::dev::Arguments),
+    Lsp(commands::lsp::Arguments),
 }
 
 /// What a command came to, where it could be carried out.
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => commands::verify::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Dev(arguments) => commands::dev::run(&arguments),
+        Command::Lsp(arguments) => commands::lsp::run(&arguments),
     };
     match result {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
