@@ -4,6 +4,7 @@
 mod audit;
 mod commands;
 mod diagnostics;
+mod lsp;
 mod profile;
 mod terminal;
 
@@ -34,6 +35,7 @@ enum Command {
     Bench(commands::bench::Arguments),
     Dev(commands::dev::Arguments),
     Audit(commands::audit::Arguments),
+    Lsp(commands::lsp::Arguments),
 }
 
 /// What a command came to, where it could be carried out.
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Dev(arguments) => commands::dev::run(&arguments),
         Command::Audit(arguments) => commands::audit::run(&arguments),
+        Command::Lsp(arguments) => commands::lsp::run(&arguments),
     };
     match result {
         Ok(Outcome::Good) => ExitCode::SUCCESS,

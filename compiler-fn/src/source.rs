@@ -194,6 +194,18 @@ impl Sources {
         Ok(Self::in_order(files))
     }
 
+    /// The same files, one of them with another text.
+    #[must_use]
+    pub fn with_text(mut self, file: u32, text: String) -> Self {
+        if let (Some(source), Some(lines)) =
+            (self.files.get_mut(file as usize), self.lines.get_mut(file as usize))
+        {
+            *lines = line_starts(&text);
+            source.text = text;
+        }
+        self
+    }
+
     /// The text at `span`; empty if there is none.
     #[must_use]
     pub fn text(&self, span: Span) -> &str {

@@ -9,6 +9,7 @@ pub(crate) mod dev;
 pub(crate) mod fmt;
 pub(crate) mod keygen;
 mod local;
+pub(crate) mod lsp;
 pub(crate) mod publish;
 pub(crate) mod test;
 pub(crate) mod verify;

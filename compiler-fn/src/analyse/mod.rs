@@ -40,9 +40,9 @@ pub fn check(sources: &Sources) -> Checked {
 /// What was checked, with the conflicts between its policies.
 #[must_use]
 pub fn analysed(checked: Checked) -> Checked {
-    let Checked { set, mut findings } = checked;
-    let Some(set) = set else { return Checked { set, findings } };
+    let Checked { set, types, mut findings } = checked;
+    let Some(set) = set else { return Checked { set, types, findings } };
     findings.extend(conflicts(&set));
     findings::sort(&mut findings);
-    Checked { set: (!findings::has_errors(&findings)).then_some(set), findings }
+    Checked { set: (!findings::has_errors(&findings)).then_some(set), types, findings }
 }

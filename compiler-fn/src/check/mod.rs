@@ -10,9 +10,12 @@ mod scope;
 mod tests;
 mod types;
 
+use std::collections::BTreeMap;
+
 use aecp_contract::{
     manifest::{AttributeDeclaration, ModuleInfo},
     slots::MAX_ATTRIBUTES,
+    value::Type,
 };
 
 use crate::{
@@ -33,10 +36,13 @@ pub const MAX_POLICIES: usize = 100_000;
 const MIN_PARALLEL_BYTES: usize = 64 << 10;
 
 /// What checking a set gives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Checked {
     /// The set, unless there are errors.
     pub set: Option<PolicySet>,
+    /// The type of every attribute that is declared or used, as far as it can be told: for editors, which ask
+    /// while there are errors.
+    pub types: BTreeMap<String, Type>,
     /// Everything there is to say, in the order of the places.
     pub findings: Vec<Finding>,
 }
@@ -122,7 +128,8 @@ pub fn check_files(sources: &Sources, files: &[File], mut findings: Vec<Finding>
         policies,
         tests: checked_tests,
     });
-    Checked { set, findings }
+    let types = types.attributes.into_iter().map(|(path, (ty, _))| (path, ty)).collect();
+    Checked { set, types, findings }
 }
 
 fn statements(files: &[File]) -> impl Iterator<Item = &Spanned<Statement>> {

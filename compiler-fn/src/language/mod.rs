@@ -5,4 +5,4 @@ pub(crate) mod arbitrary;
 pub mod ast;
 pub mod format;
 pub mod parse;
-mod tokens;
+pub(crate) mod tokens;

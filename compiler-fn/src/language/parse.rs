@@ -16,7 +16,7 @@ mod split;
 mod test_parts;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(crate) mod words;
 
 use std::ops::Range;
 

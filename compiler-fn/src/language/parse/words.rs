@@ -3,10 +3,10 @@
 use crate::findings::nearest;
 
 /// Starts of statements.
-pub(super) const STATEMENTS: [&str; 4] = ["SCHEMA", "POLICY", "TEST", "INVARIANT"];
+pub(crate) const STATEMENTS: [&str; 4] = ["SCHEMA", "POLICY", "TEST", "INVARIANT"];
 
 /// Starts of a policy's fields.
-pub(super) const FIELDS: [&str; 17] = [
+pub(crate) const FIELDS: [&str; 17] = [
     "DESCRIPTION",
     "VERSION",
     "AUTHOR",
@@ -27,33 +27,33 @@ pub(super) const FIELDS: [&str; 17] = [
 ];
 
 /// Starts of a test's parts.
-pub(super) const TEST_PARTS: [&str; 2] = ["GIVEN", "EXPECT"];
+pub(crate) const TEST_PARTS: [&str; 2] = ["GIVEN", "EXPECT"];
 
 /// What may follow the attribute of a condition.
-pub(super) const OPERATORS: [&str; 11] =
+pub(crate) const OPERATORS: [&str; 11] =
     ["NOT", "IN", "BETWEEN", "CONTAINS", "STARTS", "ENDS", "MATCHES", "EXISTS", "IS", "AND", "OR"];
 
 /// Types of attributes.
-pub(super) const TYPES: [&str; 9] =
+pub(crate) const TYPES: [&str; 9] =
     ["STRING", "INT", "DECIMAL", "BOOL", "TIMESTAMP", "DURATION", "IP", "LIST", "ENUM"];
 
 /// Values of ENFORCEMENT.
-pub(super) const ENFORCEMENTS: [&str; 3] = ["BLOCKING", "ADVISORY", "AUDIT_ONLY"];
+pub(crate) const ENFORCEMENTS: [&str; 3] = ["BLOCKING", "ADVISORY", "AUDIT_ONLY"];
 
 /// Values of AUDIT.
-pub(super) const AUDITS: [&str; 3] = ["REQUIRED", "OPTIONAL", "NONE"];
+pub(crate) const AUDITS: [&str; 3] = ["REQUIRED", "OPTIONAL", "NONE"];
 
 /// Values of EXCEPTION.
-pub(super) const EXCEPTIONS: [&str; 1] = ["break_glass_token_required"];
+pub(crate) const EXCEPTIONS: [&str; 1] = ["break_glass_token_required"];
 
 /// Values of AT.
-pub(super) const POINTS: [&str; 4] = ["INGRESS", "MESH", "DATA", "EGRESS"];
+pub(crate) const POINTS: [&str; 4] = ["INGRESS", "MESH", "DATA", "EGRESS"];
 
 /// Ways of masking.
-pub(super) const METHODS: [&str; 3] = ["LAST", "REDACT", "HASH"];
+pub(crate) const METHODS: [&str; 3] = ["LAST", "REDACT", "HASH"];
 
 /// Values of EXPECT.
-pub(super) const OUTCOMES: [&str; 2] = ["ALLOW", "DENY"];
+pub(crate) const OUTCOMES: [&str; 2] = ["ALLOW", "DENY"];
 
 /// Words within statements that start nothing.
 const INNER: [&str; 13] = [
