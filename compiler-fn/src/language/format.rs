@@ -14,7 +14,7 @@ mod write;
 use std::ops::Range;
 
 use super::{
-    ast::{Expect, Field, File, Policy, Spanned, Statement},
+    ast::{Atom, Expect, Field, File, Policy, Spanned, Statement},
     parse::{MAX_NESTING, parse},
     tokens::{Token, TokenKind, Tokens},
 };
@@ -75,6 +75,12 @@ pub fn field(field: &Spanned<Field>) -> String {
     printer.policy(&policy, field.span);
     let inner = printer.lines.get(1..printer.lines.len().saturating_sub(1)).unwrap_or_default();
     inner.iter().map(|line| line.text.trim()).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes an atom in one line.
+#[must_use]
+pub fn atom(atom: &Atom) -> String {
+    write::atom(atom)
 }
 
 /// What stands before a line.
