@@ -16,7 +16,8 @@ mod text;
 pub use atom::{Atom, Operand, Test};
 pub use clauses::{Clause, Clauses, PolicyClauses};
 pub use explanation::{
-    ExplainError, ExplainedClause, Explanation, LookedAt, PolicyExplanation, Select, State, explain,
+    ExplainError, ExplainedClause, Explanation, Found, LookedAt, PolicyExplanation, Select, State,
+    explain,
 };
 pub use fold::{Outcome, PolicyTruths, Truth};
 pub use text::Paint;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aecp_contract::{
     digest::Digest,
+    explain::Found,
     manifest::{AuditLevel, Enforcement, PolicyInfo},
     request::{AuthZenRequest, RequestError},
     slots::SlotBuffer,
@@ -203,6 +204,19 @@ impl Decided {
     pub fn findings_for_caller(&self) -> Findings<'_> {
         let release = self.release.map(|release| release.serial);
         Findings { decided: self, audience: Audience::Caller, release }
+    }
+}
+
+impl Decided {
+    /// What there is to explain, and the policies that decided; `None` if none did.
+    pub(crate) fn found(&self) -> Option<(&PolicyPre, Found<'_>)> {
+        let found = Found {
+            decision: self.decision,
+            violated: &self.violated,
+            indeterminate: &self.indeterminate,
+            uncovered: &self.uncovered,
+        };
+        Some((self.set.as_deref()?, found))
     }
 }
 

@@ -20,6 +20,7 @@ use aecp_contract::{
 
 use crate::{
     engine::Engine,
+    explain::KeptClauses,
     module::{Execution, Instance, Module, invalid},
     source::VerifiedRelease,
 };
@@ -48,6 +49,7 @@ pub struct PolicyPre {
     execution: Execution,
     manifest: Manifest,
     table: Arc<AttributeTable>,
+    clauses: KeptClauses,
     /// Instances at rest. Their number is bounded by how many threads ever decided at once.
     idle: Mutex<Vec<PolicyInstance>>,
 }
@@ -72,15 +74,16 @@ impl PolicyPre {
         let manifest = read_manifest(release.artifact(MANIFEST)?)?;
         // Every release has one: what it says must not depend on who asks.
         let core = release.artifact(CORE_MODULE)?;
+        let clauses = KeptClauses::of(release);
         let reason = match release.code_for_this_machine() {
             Ok(code) => match Module::native(engine, &code)? {
-                Ok(module) => return Self::new(engine, module, Execution::Native, manifest),
+                Ok(module) => return Self::new(engine, module, Execution::Native, manifest, clauses),
                 Err(reason) => reason,
             },
             Err(reason) => reason,
         };
         let module = Module::interpreted(engine, core)?;
-        Self::new(engine, module, Execution::Interpreted(reason), manifest)
+        Self::new(engine, module, Execution::Interpreted(reason), manifest, clauses)
     }
 
     fn new(
@@ -88,10 +91,11 @@ impl PolicyPre {
         module: Module,
         execution: Execution,
         manifest: Manifest,
+        clauses: KeptClauses,
     ) -> Result<Self, Refusal> {
         let table = Arc::new(AttributeTable::new(&manifest.attributes));
         let engine = engine.clone();
-        let set = Self { engine, module, execution, manifest, table, idle: Mutex::default() };
+        let set = Self { engine, module, execution, manifest, table, clauses, idle: Mutex::default() };
         set.with_instance(|instance| instance.decide(&SlotBuffer::new(set.table.len())))
             .map_err(|error| invalid(format!("the module cannot decide the empty request: {error}")))?;
         Ok(set)
@@ -113,6 +117,10 @@ impl PolicyPre {
     #[must_use]
     pub fn attributes(&self) -> &AttributeTable {
         &self.table
+    }
+
+    pub(crate) fn clauses(&self) -> &KeptClauses {
+        &self.clauses
     }
 
     /// A fresh instance, for a worker that keeps its own.

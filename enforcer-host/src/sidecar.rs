@@ -38,6 +38,8 @@ pub struct SidecarConfig {
     pub poll: Duration,
     /// What clients may ask for.
     pub limits: Limits,
+    /// Whether callers are told why, if they ask: this shows them the request's values and the policies' text.
+    pub explain: bool,
 }
 
 /// A running enforcer. Dropping it stops it without waiting; [`Self::stop`] does it in order.
@@ -90,7 +92,7 @@ impl Sidecar {
         let metrics = Arc::new(Metrics::default());
         let log = LogFile::open(&state.decisions())?;
         let recorder = Arc::new(Recorder::start(log, Arc::clone(&metrics))?);
-        let enforcer = Arc::new(Enforcer::new(config.channel, metrics));
+        let enforcer = Arc::new(Enforcer::new(config.channel, metrics).explaining(config.explain));
         let refresher = Refresher::start(
             source,
             &config.root,

@@ -174,6 +174,7 @@ impl Workshop {
             listen,
             poll: Duration::from_secs(1),
             limits: Limits::default(),
+            explain: true,
         }
     }
 

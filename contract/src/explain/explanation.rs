@@ -101,6 +101,30 @@ pub enum State {
     Unusable,
 }
 
+/// What is to be explained: of a verdict, as much as is needed. Indexes are the manifest's, ascending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// ALLOW or DENY.
+    pub decision: Decision,
+    /// The violated policies.
+    pub violated: &'a [u32],
+    /// The indeterminate policies.
+    pub indeterminate: &'a [u32],
+    /// The modules that deny by default.
+    pub uncovered: &'a [u32],
+}
+
+impl<'a> From<&'a Verdict> for Found<'a> {
+    fn from(verdict: &'a Verdict) -> Self {
+        Self {
+            decision: verdict.decision,
+            violated: &verdict.violated,
+            indeterminate: &verdict.indeterminate,
+            uncovered: &verdict.uncovered,
+        }
+    }
+}
+
 /// Of which policies to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Select {
@@ -123,7 +147,7 @@ pub enum ExplainError {
     Disagrees(String),
 }
 
-/// Explains the verdict of the set that `manifest` and `clauses` describe on a request in `slots`.
+/// Explains what the module of the set that `manifest` and `clauses` describe found of the request in `slots`.
 ///
 /// # Errors
 /// [`ExplainError`].
@@ -131,7 +155,7 @@ pub fn explain(
     manifest: &Manifest,
     clauses: &Clauses,
     slots: &SlotBuffer,
-    verdict: &Verdict,
+    found: Found<'_>,
     select: Select,
 ) -> Result<Explanation, ExplainError> {
     let request = Seen::read(manifest, slots);
@@ -151,8 +175,8 @@ pub fn explain(
         let truths =
             PolicyTruths::of(policy, &mut |atom| atom.truth(&manifest.attributes, &request.values));
         let listed = |list: &[u32]| list.binary_search(&(index as u32)).is_ok();
-        if listed(&verdict.violated) != (truths.outcome == Outcome::Violated)
-            || listed(&verdict.indeterminate) != (truths.outcome == Outcome::Indeterminate)
+        if listed(found.violated) != (truths.outcome == Outcome::Violated)
+            || listed(found.indeterminate) != (truths.outcome == Outcome::Indeterminate)
         {
             return Err(ExplainError::Disagrees(info.name.clone()));
         }
@@ -200,9 +224,9 @@ pub fn explain(
             }
         })
         .collect();
-    let uncovered = verdict.uncovered.iter().filter_map(|module| manifest.modules.get(*module as usize));
+    let uncovered = found.uncovered.iter().filter_map(|module| manifest.modules.get(*module as usize));
     Ok(Explanation {
-        decision: verdict.decision,
+        decision: found.decision,
         left_out: told.len() - policies.len(),
         policies,
         default_deny: uncovered.map(|module| module.name.clone()).collect(),

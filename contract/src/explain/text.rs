@@ -84,10 +84,9 @@ impl PolicyExplanation {
         let place = format!("{}:{}", self.file, self.line);
         let (outcome, place) = (paint(kind, outcome), paint(Paint::Faint, &place));
         *text += &format!("{} is {outcome} ({})  {place}\n", self.policy, about.join(", "));
-        let rows = |clauses: &[ExplainedClause]| clauses.iter().map(row).collect::<Vec<_>>();
         let (scope, constraint) = (rows(&self.scope), rows(&self.constraint));
-        let widest = |column: fn(&Row) -> &str| {
-            let wide = |row: &Row| column(row).chars().count();
+        let widest = |column: for<'a> fn(&'a Row<'_>) -> &'a str| {
+            let wide = |row: &Row<'_>| column(row).chars().count();
             scope.iter().chain(&constraint).map(wide).max().unwrap_or(0).min(MAX_COLUMN)
         };
         let widths = (widest(|row| &row.clause), widest(|row| &row.values));
@@ -97,24 +96,24 @@ impl PolicyExplanation {
             Some(Truth::Unknown) => "  perhaps in scope because\n",
             Some(Truth::False) => "  not in scope because\n",
         };
-        self.rows(text, &self.scope, &scope, widths, paint);
+        self.write_rows(text, &scope, widths, paint);
         *text += match self.constraint.first().map_or(Truth::True, |clause| clause.truth) {
             Truth::True => "  its constraint holds because\n",
             Truth::Unknown => "  its constraint is undecided because\n",
             Truth::False => "  its constraint fails because\n",
         };
-        self.rows(text, &self.constraint, &constraint, widths, paint);
+        self.write_rows(text, &constraint, widths, paint);
     }
 
-    fn rows(
+    fn write_rows(
         &self,
         text: &mut String,
-        clauses: &[ExplainedClause],
-        rows: &[Row],
+        rows: &[Row<'_>],
         widths: (usize, usize),
         paint: &dyn Fn(Paint, &str) -> String,
     ) {
-        for (clause, row) in clauses.iter().zip(rows) {
+        for row in rows {
+            let clause = row.of;
             let kind = match clause.truth {
                 Truth::True => Paint::Good,
                 Truth::Unknown => Paint::Care,
@@ -138,13 +137,20 @@ impl PolicyExplanation {
 }
 
 /// What stands in the columns of a clause.
-struct Row {
+struct Row<'a> {
+    of: &'a ExplainedClause,
     clause: String,
     values: String,
 }
 
-fn row(clause: &ExplainedClause) -> Row {
-    let indent = "  ".repeat(clause.depth as usize);
+/// An AND of the whole goes without saying.
+fn rows(clauses: &[ExplainedClause]) -> Vec<Row<'_>> {
+    let outer = clauses.first().is_some_and(|first| first.line.is_none() && first.clause == "AND");
+    clauses.iter().skip(usize::from(outer)).map(|clause| row(clause, u32::from(outer))).collect()
+}
+
+fn row(clause: &ExplainedClause, outer: u32) -> Row<'_> {
+    let indent = "  ".repeat(clause.depth.saturating_sub(outer) as usize);
     let name = match (clause.line, clause.clause.as_str()) {
         (None, "AND") => "all of",
         (None, "OR") => "any of",
@@ -158,7 +164,7 @@ fn row(clause: &ExplainedClause) -> Row {
             each.collect::<Vec<_>>().join(", ")
         }
     };
-    Row { clause: format!("{indent}{name}"), values }
+    Row { of: clause, clause: format!("{indent}{name}"), values }
 }
 
 fn is(look: &LookedAt) -> String {
