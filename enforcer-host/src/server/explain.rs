@@ -74,7 +74,10 @@ pub(super) async fn explain(
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(explanation)) => Ok(Some(explanation)),
         Ok(Err(NotExplained::NoPolicies)) => Ok(None),
-        Ok(Err(error)) => Err(problem(&error)),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a decision was not explained");
+            Err(problem(&error))
+        }
         Err(error) => {
             let detail = format!("explaining gave up: {error}");
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "not_explained", detail))
@@ -88,7 +91,11 @@ fn problem(error: &NotExplained) -> Problem {
         NotExplained::Explain(ExplainError::TooDear) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large")
         }
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, "not_explained"),
+        // It may name a policy that callers do not know of.
+        _ => {
+            let detail = "the release's explanation is at fault; the enforcer's log says how";
+            return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "not_explained", detail);
+        }
     };
     Problem::new(status, code, error.to_string())
 }
