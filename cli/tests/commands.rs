@@ -350,7 +350,7 @@ fn a_profile_has_every_phase_with_its_time() {
         ["parse", "check", "analyse", "generate", "component", "test", "self_check", "native", "sign"];
     assert_eq!(names, all);
     assert!(phases.iter().all(|phase| phase["ms"].as_f64().unwrap() > 0.0), "{profile}");
-    assert_eq!(profile["artifacts"].as_array().unwrap().len(), 6);
+    assert_eq!(profile["artifacts"].as_array().unwrap().len(), 7);
 }
 
 #[test]

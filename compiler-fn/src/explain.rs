@@ -39,13 +39,13 @@ impl Writer<'_> {
 
     fn add(&self, condition: &Condition, clauses: &mut Vec<Clause>) {
         match &condition.node {
-            ConditionKind::And(operands) => {
-                clauses.push(Clause::All(operands.len() as u32));
-                operands.iter().for_each(|operand| self.add(operand, clauses));
-            }
-            ConditionKind::Or(operands) => {
-                clauses.push(Clause::Any(operands.len() as u32));
-                operands.iter().for_each(|operand| self.add(operand, clauses));
+            ConditionKind::And(_) | ConditionKind::Or(_) => {
+                let mut operands = Vec::new();
+                chain(condition, &condition.node, &mut operands);
+                let count = operands.len() as u32;
+                let and = matches!(condition.node, ConditionKind::And(_));
+                clauses.push(if and { Clause::All(count) } else { Clause::Any(count) });
+                operands.into_iter().for_each(|operand| self.add(operand, clauses));
             }
             ConditionKind::Not(operand) => {
                 clauses.push(Clause::Not);
@@ -117,6 +117,17 @@ impl Writer<'_> {
     fn is_list(&self, path: &Path) -> bool {
         use aecp_contract::value::Type;
         matches!(self.set.attribute(&path.node), Some((_, Type::List(_))))
+    }
+}
+
+/// The operands of a chain; a chain of the same kind within it adds its own.
+fn chain<'a>(condition: &'a Condition, kind: &ConditionKind, operands: &mut Vec<&'a Condition>) {
+    match (&condition.node, kind) {
+        (ConditionKind::And(parts), ConditionKind::And(_))
+        | (ConditionKind::Or(parts), ConditionKind::Or(_)) => {
+            parts.iter().for_each(|part| chain(part, kind, operands));
+        }
+        _ => operands.push(condition),
     }
 }
 

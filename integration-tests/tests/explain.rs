@@ -56,9 +56,9 @@ impl Subject {
             let truths = PolicyTruths::of(clauses, atom);
             let mut expected = Vec::new();
             if let Some(scope) = &policy.scope {
-                truths_of(&self.set, scope, &json, &mut expected);
+                truths_of(&self.set, scope, None, &json, &mut expected);
             }
-            truths_of(&self.set, &policy.constraint, &json, &mut expected);
+            truths_of(&self.set, &policy.constraint, None, &json, &mut expected);
             let all = clauses.scope.iter().chain(&clauses.constraint);
             let found = truths.scope.iter().chain(&truths.constraint);
             assert_eq!(found.clone().count(), expected.len());
@@ -71,19 +71,37 @@ impl Subject {
     }
 }
 
-/// The truth of every node by the reference evaluator, in preorder.
-fn truths_of(set: &PolicySet, condition: &Condition, request: &Json, truths: &mut Vec<Truth>) {
-    truths.push(match reference::evaluate(set, condition, request) {
+/// The truth of every node by the reference evaluator, in preorder; a chain within one of its own kind is no node.
+fn truths_of(
+    set: &PolicySet,
+    condition: &Condition,
+    around: Option<&ConditionKind>,
+    request: &Json,
+    truths: &mut Vec<Truth>,
+) {
+    let kind = &condition.node;
+    let same = |around| std::mem::discriminant(kind) == std::mem::discriminant(around);
+    let chained =
+        matches!(kind, ConditionKind::And(_) | ConditionKind::Or(_)) && around.is_some_and(same);
+    if !chained {
+        truths.push(truth_of(set, condition, request));
+    }
+    match kind {
+        ConditionKind::And(operands) | ConditionKind::Or(operands) => {
+            for operand in operands {
+                truths_of(set, operand, Some(kind), request, truths);
+            }
+        }
+        ConditionKind::Not(operand) => truths_of(set, operand, Some(kind), request, truths),
+        ConditionKind::Atom(_) => {}
+    }
+}
+
+fn truth_of(set: &PolicySet, condition: &Condition, request: &Json) -> Truth {
+    match reference::evaluate(set, condition, request) {
         reference::Truth::False => Truth::False,
         reference::Truth::Unknown => Truth::Unknown,
         reference::Truth::True => Truth::True,
-    });
-    match &condition.node {
-        ConditionKind::And(operands) | ConditionKind::Or(operands) => {
-            operands.iter().for_each(|operand| truths_of(set, operand, request, truths));
-        }
-        ConditionKind::Not(operand) => truths_of(set, operand, request, truths),
-        ConditionKind::Atom(_) => {}
     }
 }
 
