@@ -18,12 +18,13 @@ use crate::{
     terminal::{BAD, CARE, FAINT, GOOD, PLAIN},
 };
 
-/// Explain the decision on one request: which policies are in scope, which clauses decide, on what values
+/// Explain the decision on one request: policies in scope, clauses that decide, values
 ///
-/// For each policy in scope it shows every clause with its truth (TRUE, FALSE, or UNKNOWN where an attribute is
-/// missing or unusable), the value that it looked at, and its line. ▸ marks the clauses that decide: with another
-/// truth, that clause alone would change what the policy says; or, where no clause does so alone, those that do
-/// together. Whether the request is allowed or denied, the exit code is 0.
+/// For each policy in scope it shows every clause with its truth (TRUE, FALSE, or UNKNOWN where an
+/// attribute is missing or unusable), the value that it looked at, and its line. ▸ marks the clauses
+/// that decide: with another truth, that clause alone would change what the policy says; or, where
+/// no clause does so alone, those that do together. Whether the request is allowed or denied, the
+/// exit code is 0.
 ///
 /// Example: aecp explain policies/gdpr_residency --request request.json
 ///          aecp explain --store s3://bucket --channel prod --root keys/root.json --request -
