@@ -60,6 +60,7 @@ impl Audited {
             poll: Duration::from_secs(60),
             point: None,
             limits: Limits::default(),
+            explain: false,
             audit: AuditConfig {
                 store: Some(store),
                 instance: Some("web-1".parse().unwrap()),
@@ -214,6 +215,7 @@ fn what_another_key_signed_is_not_believed_and_two_histories_are_seen() {
         poll: Duration::from_secs(60),
         point: None,
         limits: Limits::default(),
+        explain: false,
         audit: AuditConfig {
             store: Some(url(store)),
             instance: Some("web-1".parse().unwrap()),

@@ -118,7 +118,7 @@ fn any_changed_byte_of_any_object_in_the_store_is_refused() {
     let release = ["verify", "--store", &store, "--channel", "prod", "--root", "keys/root.json"];
     let mut objects = Vec::new();
     files(&folder.join("store"), &mut objects);
-    assert_eq!(objects.len(), 9, "{objects:?}");
+    assert_eq!(objects.len(), 10, "{objects:?}");
     for object in objects {
         let good = fs::read(&object).unwrap();
         for at in [0, good.len() / 3, good.len() / 2, good.len() - 2] {
@@ -262,7 +262,7 @@ fn two_compilations_in_two_processes_give_the_same_bytes() {
     fs::copy(folder.join("set/residency.aecp"), elsewhere.path().join("copy/residency.aecp")).unwrap();
     assert!(aecp(folder, &["compile", "set", "--out", "build"]).status.success());
     assert!(aecp(elsewhere.path(), &["compile", "copy", "--out", "b"]).status.success());
-    for name in ["policy.wasm", "policy.core.wasm", "manifest.json", "sources.json"] {
+    for name in ["policy.wasm", "policy.core.wasm", "manifest.json", "clauses.json", "sources.json"] {
         let one = fs::read(folder.join("build").join(name)).unwrap();
         let two = fs::read(elsewhere.path().join("b").join(name)).unwrap();
         assert!(one == two, "{name} differs");
@@ -350,7 +350,7 @@ fn a_profile_has_every_phase_with_its_time() {
         ["parse", "check", "analyse", "generate", "component", "test", "self_check", "native", "sign"];
     assert_eq!(names, all);
     assert!(phases.iter().all(|phase| phase["ms"].as_f64().unwrap() > 0.0), "{profile}");
-    assert_eq!(profile["artifacts"].as_array().unwrap().len(), 6);
+    assert_eq!(profile["artifacts"].as_array().unwrap().len(), 7);
 }
 
 #[test]

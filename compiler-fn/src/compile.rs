@@ -6,11 +6,11 @@ use aecp_contract::{
     ABI_VERSION,
     cost::Cost,
     manifest::{Manifest, SelfCheckSummary, TestSummary},
-    release::{COMPONENT, CORE_MODULE, MANIFEST, SOURCES},
+    release::{CLAUSES, COMPONENT, CORE_MODULE, MANIFEST, SOURCES},
 };
 
 use crate::{
-    analyse, check,
+    analyse, check, explain,
     findings::{Finding, has_errors},
     generate::{self, CoreModule, GenerateError, TooManyConstants},
     interpret::{InterpretError, Loaded},
@@ -73,6 +73,8 @@ pub struct Compiled {
     pub native: BTreeMap<&'static str, Vec<u8>>,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// Its policies' conditions ([`aecp_contract::explain::Clauses`]).
+    pub clauses: Vec<u8>,
     /// What it was compiled from ([`Sources::to_archive`]).
     pub sources: Vec<u8>,
 }
@@ -135,6 +137,7 @@ impl Compiled {
             (CORE_MODULE.to_owned(), self.core.clone()),
             (COMPONENT.to_owned(), self.component.clone()),
             (MANIFEST.to_owned(), self.manifest_json()),
+            (CLAUSES.to_owned(), self.clauses.clone()),
             (SOURCES.to_owned(), self.sources.clone()),
         ]);
         artifacts.extend(self.native.iter().map(|(name, code)| ((*name).to_owned(), code.clone())));
@@ -181,14 +184,14 @@ pub fn compile(
     started: &mut dyn FnMut(Phase),
 ) -> Result<Compiled, CompileError> {
     started(Phase::Generate);
-    from_core(set, generate::core_module(set)?, sources.to_archive(), started)
+    from_core(sources, set, generate::core_module(set)?, started)
 }
 
 /// All that follows after a set's core module was generated.
 pub(crate) fn from_core(
+    sources: &Sources,
     set: &PolicySet,
     core: CoreModule,
-    sources: Vec<u8>,
     started: &mut dyn FnMut(Phase),
 ) -> Result<Compiled, CompileError> {
     started(Phase::Component);
@@ -206,7 +209,8 @@ pub(crate) fn from_core(
     let native = native::compile(&core.bytes).map_err(CompileError::Generator)?;
     let tests = testing::summary(&results);
     let manifest = manifest(set, Results { cost: core.cost, tests, self_check });
-    Ok(Compiled { core: core.bytes, component, native, manifest, sources })
+    let (clauses, sources) = (explain::clauses(set, sources).to_json(), sources.to_archive());
+    Ok(Compiled { core: core.bytes, component, native, manifest, clauses, sources })
 }
 
 /// Everything that compiling sources gives.

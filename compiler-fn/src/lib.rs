@@ -8,6 +8,7 @@ pub mod analyse;
 pub mod check;
 pub mod compile;
 pub mod editor;
+pub mod explain;
 pub mod findings;
 pub mod generate;
 pub mod interpret;

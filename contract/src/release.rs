@@ -34,6 +34,9 @@ pub const COMPONENT: &str = "policy.wasm";
 /// The set's metadata ([`crate::manifest::Manifest`]).
 pub const MANIFEST: &str = "manifest.json";
 
+/// The policies' conditions as data, to explain decisions ([`crate::explain::Clauses`]).
+pub const CLAUSES: &str = "clauses.json";
+
 /// What the set was compiled from, to compile it again: `{"files": [{"path": …, "text": …}, …]}`.
 pub const SOURCES: &str = "sources.json";
 

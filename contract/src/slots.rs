@@ -12,6 +12,7 @@ use crate::value::Type;
 
 mod buffer;
 mod growing;
+mod read;
 
 pub(crate) use buffer::Payload;
 pub use buffer::SlotBuffer;

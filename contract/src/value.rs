@@ -82,6 +82,46 @@ pub enum Value {
     List(Vec<Value>),
 }
 
+impl Value {
+    /// The value of this type that stands in plain text: that of a STRING or ENUM as it is, `42`, `1.5`, `true`, `15m`,
+    /// instants and addresses. `None` for what is none, and for lists.
+    #[must_use]
+    pub fn from_text(text: &str, ty: &Type) -> Option<Self> {
+        Some(match ty {
+            Type::String | Type::Enum(_) => Self::Text(text.to_owned()),
+            Type::Int => Self::Int(text.parse().ok()?),
+            Type::Decimal => Self::Decimal(text.parse().ok()?),
+            Type::Bool => Self::Bool(text.parse().ok()?),
+            Type::Timestamp => Self::Timestamp(text.parse().ok()?),
+            Type::Duration => Self::Duration(text.parse().ok()?),
+            Type::Ip => Self::Ip(text.parse().ok()?),
+            Type::List(_) | Type::Any => return None,
+        })
+    }
+}
+
+/// As the language writes it, texts, instants and addresses in quotes.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(b) => write!(f, "{b}"),
+            Self::Int(n) => write!(f, "{n}"),
+            Self::Decimal(d) => write!(f, "{d}"),
+            Self::Duration(d) => write!(f, "{d}"),
+            Self::Text(text) => write!(f, "{}", serde_json::Value::from(text.as_str())),
+            Self::Timestamp(time) => write!(f, "\"{time}\""),
+            Self::Ip(address) => write!(f, "\"{address}\""),
+            Self::List(elements) => {
+                f.write_str("[")?;
+                for (i, element) in elements.iter().enumerate() {
+                    write!(f, "{}{element}", if i == 0 { "" } else { ", " })?;
+                }
+                f.write_str("]")
+            }
+        }
+    }
+}
+
 /// What a request has for one attribute.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Attribute {

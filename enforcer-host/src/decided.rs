@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use aecp_contract::{
     audit::{DecisionRecord, PolicyRef, ReleaseRef},
     digest::Digest,
+    explain::Found,
     manifest::{Action, AuditLevel, Enforcement, PolicyInfo},
     request::{AuthZenRequest, RequestError},
     slots::SlotBuffer,
@@ -245,6 +246,19 @@ impl Decided {
     pub fn findings_for_caller(&self) -> Findings<'_> {
         let release = self.release.map(|release| release.serial);
         Findings { decided: self, audience: Audience::Caller, release }
+    }
+}
+
+impl Decided {
+    /// What there is to explain, and the policies that decided; `None` if none did.
+    pub(crate) fn found(&self) -> Option<(&PolicyPre, Found<'_>)> {
+        let found = Found {
+            decision: self.decision,
+            violated: &self.violated,
+            indeterminate: &self.indeterminate,
+            uncovered: &self.uncovered,
+        };
+        Some((self.set.as_deref()?, found))
     }
 }
 

@@ -37,6 +37,7 @@ pub struct Enforcer {
     last_refusal: Mutex<Option<LastRefusal>>,
     swaps: watch::Sender<Option<ReleaseId>>,
     metrics: Arc<Metrics>,
+    explains: bool,
 }
 
 /// The refusal that the last poll ended with.
@@ -89,7 +90,20 @@ impl Enforcer {
             last_refusal: Mutex::default(),
             swaps: watch::Sender::new(None),
             metrics,
+            explains: false,
         }
+    }
+
+    /// The same, which fetches with each release what explains its decisions, and tells callers who ask.
+    #[must_use]
+    pub fn explaining(self, explains: bool) -> Self {
+        Self { explains, ..self }
+    }
+
+    /// Whether it explains its decisions.
+    #[must_use]
+    pub fn explains(&self) -> bool {
+        self.explains
     }
 
     /// What decides now. Whoever decides several requests that belong together takes one snapshot for all.

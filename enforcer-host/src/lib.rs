@@ -15,6 +15,7 @@ mod module;
 pub mod policy;
 
 pub mod decided;
+pub mod explain;
 
 pub mod source;
 pub mod state;
@@ -35,6 +36,7 @@ pub use clock::now;
 pub use decided::{Decided, Reason, ReleaseId};
 pub use enforcer::Enforcer;
 pub use engine::Engine;
+pub use explain::NotExplained;
 pub use module::Execution;
 pub use policy::{PolicyInstance, PolicyPre};
 pub use sidecar::{AuditConfig, Sidecar, SidecarConfig};

@@ -63,6 +63,11 @@ struct Arguments {
     #[arg(long, env = "AECP_MAX_BODY", default_value_t = Limits::default().body_bytes, value_name = "BYTES")]
     max_body: usize,
 
+    /// Answer requests with `?explain=true` with the reasons: values of the request and text of the policies, for
+    /// every caller to see
+    #[arg(long, env = "AECP_EXPLAIN")]
+    explain: bool,
+
     /// What to log: error, warn, info, debug or trace, or a filter such as `warn,aecp_enforcer=debug`
     #[arg(long, env = "AECP_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     log_level: String,
@@ -104,6 +109,7 @@ async fn main() -> anyhow::Result<()> {
             shipping: Shipping { every: arguments.audit_every, spool_bytes: arguments.audit_spool },
         },
         limits: Limits { body_bytes: arguments.max_body, ..Limits::default() },
+        explain: arguments.explain,
     };
     let sidecar = Sidecar::start(config).await?;
     tracing::info!(address = %sidecar.address(), "serving");

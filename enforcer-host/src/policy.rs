@@ -21,6 +21,7 @@ use aecp_contract::{
 use crate::{
     clock::now,
     engine::Engine,
+    explain::KeptClauses,
     module::{Execution, Instance, Module, invalid},
     source::VerifiedRelease,
 };
@@ -51,6 +52,7 @@ pub struct PolicyPre {
     table: Arc<AttributeTable>,
     /// The point of enforcement that requests are decided at, if it is known.
     point: Option<Point>,
+    clauses: KeptClauses,
     /// Instances at rest. Their number is bounded by how many threads ever decided at once.
     idle: Mutex<Vec<PolicyInstance>>,
 }
@@ -75,15 +77,16 @@ impl PolicyPre {
         let manifest = read_manifest(release.artifact(MANIFEST)?)?;
         // Every release has one: what it says must not depend on who asks.
         let core = release.artifact(CORE_MODULE)?;
+        let clauses = KeptClauses::of(release);
         let reason = match release.code_for_this_machine() {
             Ok(code) => match Module::native(engine, &code)? {
-                Ok(module) => return Self::new(engine, module, Execution::Native, manifest),
+                Ok(module) => return Self::new(engine, module, Execution::Native, manifest, clauses),
                 Err(reason) => reason,
             },
             Err(reason) => reason,
         };
         let module = Module::interpreted(engine, core)?;
-        Self::new(engine, module, Execution::Interpreted(reason), manifest)
+        Self::new(engine, module, Execution::Interpreted(reason), manifest, clauses)
     }
 
     fn new(
@@ -91,11 +94,12 @@ impl PolicyPre {
         module: Module,
         execution: Execution,
         manifest: Manifest,
+        clauses: KeptClauses,
     ) -> Result<Self, Refusal> {
         let table = Arc::new(AttributeTable::new(&manifest.attributes));
         let engine = engine.clone();
         let (point, idle) = (None, Mutex::default());
-        let set = Self { engine, module, execution, manifest, table, point, idle };
+        let set = Self { engine, module, execution, manifest, table, clauses, point, idle };
         set.with_instance(|instance| instance.decide(&SlotBuffer::new(set.table.len())))
             .map_err(|error| invalid(format!("the module cannot decide the empty request: {error}")))?;
         Ok(set)
@@ -114,6 +118,11 @@ impl PolicyPre {
         self.table.asks_for_point() && self.point.is_none()
     }
 
+    /// Fills in what the policies ask of a request's circumstances, as before a decision.
+    pub(crate) fn fill_in(&self, slots: &mut SlotBuffer) -> Result<(), RequestError> {
+        Ok(self.table.fill_in(self.point, now, slots)?)
+    }
+
     /// How it is run.
     #[must_use]
     pub fn execution(&self) -> &Execution {
@@ -130,6 +139,10 @@ impl PolicyPre {
     #[must_use]
     pub fn attributes(&self) -> &AttributeTable {
         &self.table
+    }
+
+    pub(crate) fn clauses(&self) -> &KeptClauses {
+        &self.clauses
     }
 
     /// A fresh instance, for a worker that keeps its own.

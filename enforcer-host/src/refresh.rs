@@ -82,8 +82,17 @@ impl Refresher {
         Ok(refresher)
     }
 
+    fn artifacts(&self) -> Artifacts {
+        if self.enforcer.explains() { Artifacts::Explained } else { Artifacts::Needed }
+    }
+
+    /// Whether the release was kept by an enforcer that explained nothing, and this one is to explain.
+    fn lacks_clauses(&self, active: &Active) -> bool {
+        self.enforcer.explains() && active.set.clauses().were_left_behind()
+    }
+
     async fn load(&self, cache: &ReleaseSource, pointer: &ChannelPointer) -> Result<(), Refusal> {
-        let release = Arc::new(cache.release(pointer, &self.root, Artifacts::Needed).await?);
+        let release = Arc::new(cache.release(pointer, &self.root, self.artifacts()).await?);
         self.enforcer.swap(self.prepare(release).await?);
         Ok(())
     }
@@ -138,7 +147,9 @@ impl Refresher {
         };
         self.check_serial(&pointer)?;
         let active = self.enforcer.active();
-        if active.is_some_and(|active| active.id.digest == pointer.release) {
+        if active
+            .is_some_and(|active| active.id.digest == pointer.release && !self.lacks_clauses(&active))
+        {
             self.tag = tag;
             return self.still_newest();
         }
@@ -151,7 +162,7 @@ impl Refresher {
             }
             self.root = succession.root;
         }
-        let release = Arc::new(self.source.release(&pointer, &self.root, Artifacts::Needed).await?);
+        let release = Arc::new(self.source.release(&pointer, &self.root, self.artifacts()).await?);
         release.statement().release().check_fresh(now())?;
         let active = self.prepare(Arc::clone(&release)).await?;
         let id = active.id;

@@ -17,13 +17,14 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Semaphore, watch},
     task::JoinSet,
 };
 
 use crate::{enforcer::Enforcer, record::Recorder};
 
 mod authzen;
+mod explain;
 mod input;
 mod operations;
 mod plain;
@@ -85,11 +86,13 @@ struct App {
     enforcer: Arc<Enforcer>,
     recorder: Arc<Recorder>,
     limits: Limits,
+    /// One explanation at a time, so that they take no time from decisions.
+    explaining: Arc<Semaphore>,
 }
 
 /// The API over one enforcer.
 pub fn router(enforcer: Arc<Enforcer>, recorder: Arc<Recorder>, limits: Limits) -> Router {
-    let app = App { enforcer, recorder, limits };
+    let app = App { enforcer, recorder, limits, explaining: Arc::new(Semaphore::new(1)) };
     Router::new()
         .route(EVALUATION, post(authzen::evaluation))
         .route(EVALUATIONS, post(authzen::evaluations))

@@ -40,6 +40,8 @@ pub struct SidecarConfig {
     pub point: Option<Point>,
     /// What clients may ask for.
     pub limits: Limits,
+    /// Whether callers are told why, if they ask: this shows them the request's values and the policies' text.
+    pub explain: bool,
     /// Where the decision log goes.
     pub audit: AuditConfig,
 }
@@ -144,7 +146,8 @@ impl Sidecar {
         let metrics = Arc::new(Metrics::default());
         let recorder = Arc::new(Recorder::start(&state.decisions(), Arc::clone(&metrics))?);
         let shipper = shipper(&config, &state, &recorder, &metrics)?;
-        let enforcer = Arc::new(Enforcer::new(config.channel, config.point, metrics));
+        let enforcer =
+            Arc::new(Enforcer::new(config.channel, config.point, metrics).explaining(config.explain));
         let refresher = Refresher::start(
             source,
             &config.root,

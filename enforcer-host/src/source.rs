@@ -8,7 +8,7 @@ use aecp_contract::{
     layout::{self, Name},
     native,
     refusal::{Code, Refusal},
-    release::{CORE_MODULE, ChannelPointer, MANIFEST, Statement},
+    release::{CLAUSES, CORE_MODULE, ChannelPointer, MANIFEST, Statement},
     trust::TrustRoot,
     value::Timestamp,
 };
@@ -59,6 +59,8 @@ impl SignedCode<'_> {
 pub enum Artifacts {
     /// What an enforcer on this machine runs or falls back to.
     Needed,
+    /// The same, and what explains its decisions.
+    Explained,
     /// All, to look at them.
     All,
 }
@@ -144,11 +146,18 @@ impl VerifiedRelease {
     }
 }
 
-/// Whether an enforcer on this machine fetches the artifact of this name. It keeps the core module beside its machine code, so
-/// that an enforcer of another version can start from the same state folder.
-#[must_use]
-pub fn needed(name: &str) -> bool {
-    name == MANIFEST || name == CORE_MODULE || is_code(name)
+impl Artifacts {
+    /// Whether the artifact of this name is fetched. An enforcer keeps the core module beside its machine code, so that
+    /// an enforcer of another version can start from the same state folder.
+    #[must_use]
+    pub fn wants(self, name: &str) -> bool {
+        let needed = name == MANIFEST || name == CORE_MODULE || is_code(name);
+        match self {
+            Self::Needed => needed,
+            Self::Explained => needed || name == CLAUSES,
+            Self::All => true,
+        }
+    }
 }
 
 /// The machine code for this machine.
@@ -284,18 +293,19 @@ impl ReleaseSource {
             let detail = format!("the release has more than {MAX_ARTIFACTS} artifacts");
             return Err(Refusal::new(Code::TooLarge, detail));
         }
-        let wanted_too = |(name, _): &(&str, _)| wanted == Artifacts::All || needed(name);
+        let wanted_too = |(name, _): &(&str, _)| wanted.wants(name);
         let fetches = statement.artifacts().filter(wanted_too).map(async |(name, artifact)| {
             match self.whole(&layout::blob(artifact.digest), artifact.size).await {
                 Ok(bytes) => {
                     artifact.check(name, &bytes)?;
                     Ok(Some((name.to_owned(), bytes)))
                 }
-                // A state folder that moved here from another kind of machine. What is decided stays the same.
+                // A state folder that moved here from another kind of machine, or from an enforcer that explained
+                // nothing. What is decided stays the same.
                 Err(refusal)
                     if refusal.code == Code::NotFound
-                        && wanted == Artifacts::Needed
-                        && is_code(name) =>
+                        && wanted != Artifacts::All
+                        && (is_code(name) || name == CLAUSES) =>
                 {
                     Ok(None)
                 }

@@ -13,6 +13,7 @@ pub fn load(engine: &Engine, core: &[u8], manifest: &Manifest) -> PolicyPre {
         component: Vec::new(),
         native: this_machine().map(|target| (target.artifact, code(target))).into_iter().collect(),
         manifest: manifest.clone(),
+        clauses: Vec::new(),
         sources: Vec::new(),
     };
     let key = SigningKey::from_bytes(&[1; 32]);

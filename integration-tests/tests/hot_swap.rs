@@ -91,6 +91,7 @@ async fn no_request_fails_and_none_is_mixed_while_a_release_is_swapped_every_sec
         listen: "127.0.0.1:0".parse().unwrap(),
         poll: Duration::from_millis(100),
         limits: Limits::default(),
+        explain: false,
     })
     .await
     .unwrap();

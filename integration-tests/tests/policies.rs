@@ -86,7 +86,7 @@ fn compilations_at_the_same_time_give_the_same_bytes() {
         let threads: Vec<_> = (0..3).map(|_| scope.spawn(compile)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    assert_eq!(compiled[0].len(), 6);
+    assert_eq!(compiled[0].len(), 7);
     assert!(compiled.iter().all(|artifacts| *artifacts == compiled[0]));
     // From the archive, too, which is what rebuilding starts from.
     let archived = Sources::from_archive(&compiled[0][SOURCES]).unwrap();

@@ -9,7 +9,7 @@ use std::{
 
 use aecp_compiler::check::check;
 use aecp_contract::slots::SlotBuffer;
-use aecp_enforcer::{Engine, PolicyInstance, PolicyPre};
+use aecp_enforcer::{Artifacts, Engine, PolicyInstance, PolicyPre};
 use anyhow::{Context as _, bail};
 use serde::{Serialize, Serializer};
 
@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     profile.end();
     let engine = Engine::new()?;
     profile.begin("load");
-    let set = local::load(release, &engine)?;
+    let set = local::load(release, &engine, Artifacts::Needed)?;
     profile.end();
     let mut instance = set.instantiate()?;
     let mut bench = Bench::default();

@@ -16,8 +16,9 @@ use crate::{
 /// Compile a policy set to WebAssembly, unsigned
 ///
 /// Writes policy.wasm (a component of the world aecp:policy/policy), policy.core.wasm (the core module inside
-/// it), the same as machine code for each target (policy.<target>.cwasm), manifest.json and sources.json. Nothing
-/// is written unless the set's tests pass and the module decides as the reference evaluator does.
+/// it), the same as machine code for each target (policy.<target>.cwasm), manifest.json, clauses.json (what
+/// explains decisions) and sources.json. Nothing is written unless the set's tests pass and the module decides as
+/// the reference evaluator does.
 ///
 /// --profile adds what each phase cost, with the cost of signing, which is then thrown away. As JSON:
 /// {"artifacts":[{"name","bytes","sha256"}],"profile":{"rules","phases":[{"phase","ms","rules_per_second",

@@ -16,7 +16,7 @@ use super::{SetArgument, local, read};
 use crate::{Outcome, profile::Profile, terminal::progress};
 
 /// The most bytes that one request may have.
-const MAX_REQUEST_BYTES: usize = 1 << 20;
+pub(super) const MAX_REQUEST_BYTES: usize = 1 << 20;
 
 /// Decide requests, one JSON object a line, as an enforcer would
 ///
@@ -55,7 +55,9 @@ pub(crate) struct ReleaseArguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let Some(set) = policy_set(arguments)? else { return Ok(Outcome::Bad) };
+    let set =
+        policy_set(arguments.set.as_deref(), &arguments.release, arguments.point, Artifacts::Needed)?;
+    let Some(set) = set else { return Ok(Outcome::Bad) };
     let mut requests = open(&arguments.requests)?;
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let mut line = Vec::new();
@@ -75,27 +77,30 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-fn policy_set(arguments: &Arguments) -> anyhow::Result<Option<Arc<PolicyPre>>> {
+/// The set at a path, compiled, or a release out of a store, with these artifacts; `None` if it does not compile.
+pub(crate) fn policy_set(
+    set: Option<&Path>,
+    release: &ReleaseArguments,
+    point: Option<Point>,
+    artifacts: Artifacts,
+) -> anyhow::Result<Option<Arc<PolicyPre>>> {
     let engine = Engine::new()?;
-    if let Some(set) = &arguments.set {
-        let sources = SetArgument { set: set.clone() }.sources()?;
+    if let Some(set) = set {
+        let sources = SetArgument { set: set.to_owned() }.sources()?;
         let Some(compiled) = super::compile(&sources, &mut Profile::start())? else { return Ok(None) };
-        return Ok(Some(Arc::new(local::load(local::sign(&compiled)?, &engine)?.at(arguments.point))));
+        return Ok(Some(Arc::new(local::load(local::sign(&compiled)?, &engine, artifacts)?.at(point))));
     }
-    let ReleaseArguments { store: Some(store), channel: Some(channel), root: Some(root) } =
-        &arguments.release
+    let ReleaseArguments { store: Some(store), channel: Some(channel), root: Some(root) } = release
     else {
-        anyhow::bail!("give --set, or --store with --channel and --root");
+        anyhow::bail!("give a set, or --store with --channel and --root");
     };
     let root = pinned_root(root)?;
     let source = ReleaseSource::new(Store::open(store)?, channel.clone());
     progress("fetching the release …");
     let release = super::block_on(async {
-        source.fetch_latest(&root, now(), Artifacts::Needed).await.context("the release is refused")
+        source.fetch_latest(&root, now(), artifacts).await.context("the release is refused")
     })?;
-    Ok(Some(Arc::new(
-        PolicyPre::load(&engine, &release).context("the release is refused")?.at(arguments.point),
-    )))
+    Ok(Some(Arc::new(PolicyPre::load(&engine, &release).context("the release is refused")?.at(point))))
 }
 
 /// Reads the trust root that the user believes.

@@ -176,6 +176,7 @@ impl Workshop {
             listen,
             poll: Duration::from_secs(1),
             limits: Limits::default(),
+            explain: true,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Runs what was compiled here as an enforcer runs what it fetched.
 
 use aecp_compiler::{compile::Compiled, local::LocalRelease};
-use aecp_enforcer::{Engine, PolicyPre, VerifiedRelease, source::needed};
+use aecp_enforcer::{Artifacts, Engine, PolicyPre, VerifiedRelease};
 use ed25519_dalek::SigningKey;
 
 use super::now;
@@ -14,9 +14,13 @@ pub(crate) fn sign(compiled: &Compiled) -> anyhow::Result<LocalRelease> {
 }
 
 /// Verifies and loads what an enforcer would fetch of it.
-pub(crate) fn load(release: LocalRelease, engine: &Engine) -> anyhow::Result<PolicyPre> {
+pub(crate) fn load(
+    release: LocalRelease,
+    engine: &Engine,
+    fetched: Artifacts,
+) -> anyhow::Result<PolicyPre> {
     let LocalRelease { envelope, mut artifacts, root, channel } = release;
-    artifacts.retain(|name, _| needed(name));
+    artifacts.retain(|name, _| fetched.wants(name));
     let release = VerifiedRelease::verify(envelope, artifacts, &root, &channel)?;
     Ok(PolicyPre::load(engine, &release)?)
 }

@@ -14,7 +14,7 @@ mod write;
 use std::ops::Range;
 
 use super::{
-    ast::{Condition, Expect, Field, File, Policy, Spanned, Statement},
+    ast::{Atom, Condition, Expect, Field, File, Policy, Spanned, Statement},
     parse::{MAX_NESTING, parse},
     tokens::{Token, TokenKind, Tokens},
 };
@@ -82,6 +82,12 @@ pub fn field(field: &Spanned<Field>) -> String {
 pub fn condition(condition: &Condition) -> String {
     let line = field(&Spanned::new(Field::Filter(condition.clone()), condition.span));
     line.strip_prefix("FILTER: ").unwrap_or(&line).to_owned()
+}
+
+/// Writes an atom in one line.
+#[must_use]
+pub fn atom(atom: &Atom) -> String {
+    write::atom(atom)
 }
 
 /// What stands before a line.

@@ -100,13 +100,13 @@ fn a_comparison_with_another_bound_is_caught() {
 
 #[test]
 fn a_set_whose_module_is_at_fault_is_not_compiled() {
-    let set = set(LIMITS);
+    let (sources, set) = (Sources::new(Vec::new()), set(LIMITS));
     let core = generate::core_module(&set).unwrap().bytes;
-    let compiled = from_core(&set, module(&core), Vec::new(), &mut |_| ()).unwrap();
+    let compiled = from_core(&sources, &set, module(&core), &mut |_| ()).unwrap();
     assert!(compiled.manifest.self_check.requests > 50, "{:?}", compiled.manifest.self_check);
     let all = functions(&core);
     let bound = all.iter().flatten().find(|i| matches!(i.operator, Operator::I64Const { value: 7 }));
-    let error = from_core(&set, module(&off_by_one(&core, bound.unwrap().at)), Vec::new(), &mut |_| ())
+    let error = from_core(&sources, &set, module(&off_by_one(&core, bound.unwrap().at)), &mut |_| ())
         .unwrap_err();
     assert!(matches!(error, CompileError::SelfCheck(_)));
     let said = error.to_string();

@@ -2,19 +2,24 @@
 //!
 //! Source: <https://openid.net/specs/authorization-api-1_0.html>.
 
-use aecp_contract::{request::AuthZenRequest, verdict::Decision};
+use aecp_contract::{
+    explain::{Explanation, Select},
+    request::AuthZenRequest,
+    verdict::Decision,
+};
 use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    App,
+    App, explain,
     input::{Input, check_batch, check_defaults},
     problem::{Problem, json, status},
 };
 use crate::{
     decided::{Decided, Findings, Reason},
     enforcer::Snapshot,
+    explain::NotExplained,
     record::{Answer, RequestContext},
 };
 
@@ -73,6 +78,8 @@ struct Context<'a> {
     findings: Findings<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ItemError<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation>,
 }
 
 /// Why one request of a batch is none.
@@ -93,29 +100,45 @@ fn evaluation_of(answer: &Answer) -> Evaluation<'_> {
         status: status.as_u16(),
         message: decided.detail().unwrap_or_default(),
     });
-    let context = Context { findings: decided.findings_for_caller(), error };
+    let context = Context { findings: decided.findings_for_caller(), error, explanation: None };
     Evaluation { decision: answer.permit().is_ok(), context }
 }
 
 /// `POST /access/v1/evaluation`.
 pub(super) async fn evaluation(
     State(app): State<App>,
-    Input { context, body }: Input,
+    Input { context, body, explain }: Input,
 ) -> Result<Response, Problem> {
     let snapshot = app.enforcer.snapshot();
+    if explain {
+        explain::check(&snapshot)?;
+    }
     let decided = match serde_json::from_slice::<AuthZenRequest<'_>>(&body) {
         Ok(request) => snapshot.decide_authzen(&request),
         Err(error) => unreadable(&snapshot, &error),
     };
-    single(&app, decided, &context).await
+    let answer = app.recorder.settle(decided, &context).await;
+    if let Some(problem) = Problem::of(answer.decided()) {
+        return Err(problem);
+    }
+    let mut evaluation = evaluation_of(&answer);
+    if explain {
+        let why = move |decided: &Decided| match serde_json::from_slice::<AuthZenRequest<'_>>(&body) {
+            Ok(request) => decided.explain_authzen(&request, Select::Caller),
+            Err(_) => Err(NotExplained::NoPolicies),
+        };
+        evaluation.context.explanation = explain::explain(&app, &answer, why).await?;
+    }
+    Ok(json(StatusCode::OK, &evaluation))
 }
 
 /// `POST /access/v1/evaluations`: all decided by one release. Without `evaluations` it is the same as
 /// `/access/v1/evaluation`.
 pub(super) async fn evaluations(
     State(app): State<App>,
-    Input { context, body }: Input,
+    Input { context, body, explain }: Input,
 ) -> Result<Response, Problem> {
+    explain::check_single(explain)?;
     let snapshot = app.enforcer.snapshot();
     let batch: Batch<'_> = match serde_json::from_slice(&body) {
         Ok(batch) => batch,

@@ -10,7 +10,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
-use super::{App, Limits, problem::Problem};
+use super::{App, Limits, explain, problem::Problem};
 use crate::record::RequestContext;
 
 /// The header that carries a request's id both ways.
@@ -55,6 +55,8 @@ fn random_id() -> Arc<str> {
 pub(super) struct Input {
     pub(super) context: RequestContext,
     pub(super) body: Bytes,
+    /// Whether the caller wants to know why.
+    pub(super) explain: bool,
 }
 
 impl FromRequest<App> for Input {
@@ -70,6 +72,7 @@ impl FromRequest<App> for Input {
                 detail,
             ));
         }
+        let explain = explain::asked(head.uri.query(), app)?;
         let reading = tokio::time::timeout(app.limits.body_time, whole(body, &head.headers, app.limits));
         let body = reading.await.unwrap_or_else(|_| {
             let detail = "the body took too long to arrive";
@@ -78,7 +81,11 @@ impl FromRequest<App> for Input {
         let Origin { path, request_id } =
             head.extensions.remove().unwrap_or_else(|| Origin::of("other", &head.headers));
         let point = path.trim_start_matches('/');
-        Ok(Self { context: RequestContext { request_id, point, started: Instant::now() }, body })
+        Ok(Self {
+            context: RequestContext { request_id, point, started: Instant::now() },
+            body,
+            explain,
+        })
     }
 }
 

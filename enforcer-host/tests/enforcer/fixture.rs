@@ -298,6 +298,7 @@ impl Publisher {
             listen: "127.0.0.1:0".parse().unwrap(),
             poll: Duration::from_secs(3600),
             limits: Limits::default(),
+            explain: false,
         }
     }
 

@@ -7,6 +7,7 @@
 )]
 
 mod bombs;
+mod explain;
 mod fixture;
 mod hostile;
 mod http;

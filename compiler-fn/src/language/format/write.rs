@@ -79,7 +79,7 @@ pub(super) fn list_opening(path: &str, negated: bool) -> String {
     format!("{path} {}IN [", not(negated))
 }
 
-fn atom(atom: &Atom) -> String {
+pub(super) fn atom(atom: &Atom) -> String {
     match atom {
         Atom::Compare { path, operator, right } => {
             format!("{} {} {}", path.node, operator.as_str(), operand(right))
