@@ -51,6 +51,8 @@ pub enum Kind {
     ExceptionClash,
     /// A question about the policies that could not be decided.
     NotDecided,
+    /// A VERSION that does not follow on the one before.
+    Version,
     /// A fault of the compiler.
     Internal,
 }
@@ -81,6 +83,10 @@ pub mod code {
     pub const TEST_FAILED: &str = "E030";
     /// Two BLOCKING policies that no request to which both apply can satisfy.
     pub const CONTRADICTION: &str = "E040";
+    /// A policy means something else under the VERSION that it had.
+    pub const SAME_VERSION: &str = "E070";
+    /// A VERSION shrank, or is not there any more.
+    pub const VERSION_LOST: &str = "E071";
     /// The compiler contradicts itself: please report it.
     pub const INTERNAL: &str = "E099";
     /// An attribute that no SCHEMA declares.

@@ -16,7 +16,7 @@ pub struct Request(pub(super) BTreeMap<usize, Attribute>);
 
 impl Request {
     /// The attribute in a slot.
-    pub(super) fn attribute(&self, slot: usize) -> &Attribute {
+    pub(crate) fn attribute(&self, slot: usize) -> &Attribute {
         self.0.get(&slot).unwrap_or(&Attribute::Missing)
     }
 
