@@ -28,6 +28,9 @@ const WITH_MEANING: [&str; 7] =
 /// The points of enforcement; all of them are as good as none named.
 const POINTS: usize = 4;
 
+/// What a field says, as text.
+type Said<'s> = &'s dyn Fn(&PolicyInfo) -> Option<String>;
+
 /// Whether the change of this field is one of meaning.
 pub(super) fn has_meaning(change: &FieldChange) -> bool {
     WITH_MEANING.contains(&change.field)
@@ -43,8 +46,8 @@ pub(super) fn compare(modules: [&[ModuleInfo]; 2], before: &Policy, after: &Poli
         }
     };
     let (a, b) = (&before.info, &after.info);
-    let both = |text: &dyn Fn(&PolicyInfo) -> Option<String>| [text(a), text(b)];
-    let plain: [(&'static str, &dyn Fn(&PolicyInfo) -> Option<String>); 7] = [
+    let both = |text: Said<'_>| [text(a), text(b)];
+    let plain: [(&str, Said<'_>); 7] = [
         ("DESCRIPTION", &|info| info.description.clone()),
         ("VERSION", &|info| Some(info.version?.to_string())),
         ("AUTHOR", &|info| info.author.clone()),
