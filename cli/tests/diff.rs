@@ -145,7 +145,7 @@ fn a_policy_that_changes_under_its_version_is_not_published() {
     let release = ["--store", &store, "--channel", "prod", "--root", "keys/root.json"];
     let first = publish();
     assert!(first.status.success(), "{}", err(&first));
-    assert!(!out(&first).contains("against"), "there is nothing to compare with: {}", out(&first));
+    assert!(!out(&first).contains("since serial"), "there is nothing to compare with: {}", out(&first));
 
     let changed = BEFORE.replace("<= 1024", "<= 512");
     write(folder, "new", &changed);
@@ -157,7 +157,7 @@ fn a_policy_that_changes_under_its_version_is_not_published() {
         told.contains("write `VERSION: 4`") && told.contains("{\"payload.size_kb\": 513}"),
         "{told}"
     );
-    assert!(out(&refused).contains("against release 1: 1 policy changed; some requests become DENY"));
+    assert!(out(&refused).contains("since serial 1: 1 policy changed; some requests become DENY"));
     assert!(!folder.join("store/releases/prod/2.json").exists(), "nothing was written");
 
     // The same against the release, by its own command.

@@ -113,6 +113,6 @@ pub(crate) fn may_follow(serial: u64, old: &Sources, sources: &Sources) -> anyho
     let diff: Diff = compare(&before, &after)?;
     let findings = versions(&before, &after, &diff);
     diagnostics::print(&findings, sources);
-    anstream::println!("{FAINT}against release {serial}{PLAIN}: {}", diff.summary());
+    anstream::println!("{FAINT}since serial {serial}{PLAIN}: {}", diff.summary());
     Ok(findings.is_empty())
 }

@@ -13,6 +13,7 @@ use super::{
     domain::Domain,
     lower::Lower,
     node::{Node, Presence, Want},
+    request::Request,
     solve::{Answer, Blame, Solver},
 };
 use crate::{language::ast::Condition, set::PolicySet};
@@ -21,7 +22,7 @@ use crate::{language::ast::Condition, set::PolicySet};
 const TWO_TYPES: &str = "the old and the new type of an attribute have no values that could be compared";
 
 /// So many statements in one question cost a step more.
-const STATEMENTS_PER_STEP: u64 = 16;
+const STATEMENTS_PER_STEP: u64 = 4;
 
 /// Which of the two sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +160,12 @@ impl<'a> Joint<'a> {
     pub(crate) fn is(&self, side: Side, condition: &Condition, want: Want) -> Result<Statement, Blame> {
         let node = Lower { set: self.set(side) }.condition(condition, want);
         self.translate(side, node).map(Statement)
+    }
+
+    /// A request with all of one and what another has besides; `None` where attributes stand inside others, so that it
+    /// might be no request.
+    pub(crate) fn joined(&self, request: &Request, other: &Request) -> Option<Request> {
+        (!self.solver.nests()).then(|| request.joined(other))
     }
 
     /// Whether the condition looks at an attribute that has another type in the other set.

@@ -21,7 +21,7 @@ impl Request {
     }
 
     /// What this request has, and what the other has besides; where attributes nest, that may be no request.
-    pub(super) fn joined(&self, other: &Self) -> Self {
+    pub(crate) fn joined(&self, other: &Self) -> Self {
         let mut joined = other.0.clone();
         joined.extend(self.0.iter().map(|(slot, attribute)| (*slot, attribute.clone())));
         Self(joined)

@@ -14,13 +14,16 @@ use super::{
     meaning::Being,
 };
 use crate::{
-    analyse::{Answer, Blame, Side, Statement},
+    analyse::{Answer, Blame, Request, Side, Statement},
     compile::CompileError,
     set::PolicySet,
 };
 
 /// So often what the other set denies a request by is ruled out, for one reason.
 const MAX_ROUNDS: usize = 64;
+
+/// With more than so many conditions to meet, a request that is known to meet most of them is tried first.
+const MANY: usize = 64;
 
 /// So many requests are shown; more help nobody.
 const MAX_SHOWN: usize = 1_000;
@@ -38,7 +41,8 @@ pub(super) fn newly_denied(
     compared: &[Compared],
     side: Side,
 ) -> Result<Decisions, CompileError> {
-    let mut search = Search { evidence, side, seen: BTreeSet::new(), decisions: Decisions::default() };
+    let (seen, decisions) = (BTreeSet::new(), Decisions::default());
+    let mut search = Search { evidence, side, seen, allowed: None, decisions };
     for reason in search.reasons(compared) {
         if let Err(why) = search.look(reason, compared)? {
             let about = search.name(reason);
@@ -54,6 +58,8 @@ struct Search<'e, 'a> {
     side: Side,
     /// What has a part in the decisions found.
     seen: BTreeSet<Reason>,
+    /// A request that the other set allows.
+    allowed: Option<Request>,
     decisions: Decisions,
 }
 
@@ -137,6 +143,13 @@ impl<'a> Search<'_, 'a> {
             Reason::Module(index) => vec![self.uncovered(index)],
         };
         let mut excluded = Vec::new();
+        if let Reason::Policy(index) = reason
+            && let Some(before) = self.allowing().policy(&self.denying().policies[index].info.name)
+            && blocks(self.allowing(), before)
+            && let Ok(not) = self.evidence.being(self.side.other(), before, Being::NotRaised)
+        {
+            excluded.push((Reason::Policy(before), not));
+        }
         let mut open = None;
         for goal in goals {
             match goal {
@@ -173,6 +186,7 @@ impl<'a> Search<'_, 'a> {
                 return Ok(Err("the request that would show it is beyond the limits of requests"));
             };
             if verdict.decision == Decision::Allow {
+                self.allowed = Some(request);
                 if self.differs(&sample)? && self.seen.contains(&reason) {
                     return Ok(Ok(true));
                 }
@@ -197,6 +211,15 @@ impl<'a> Search<'_, 'a> {
             }
             if excluded.len() == before {
                 return Err(not_shown(&self.name(reason), &sample));
+            }
+            let many = excluded.len() > MANY;
+            if let Some(allowed) = self.allowed.as_ref().filter(|_| many)
+                && let Some(joined) = self.evidence.joint.joined(&request, allowed)
+                && let joined = self.evidence.sample(&joined)?
+                && self.differs(&joined)?
+                && self.seen.contains(&reason)
+            {
+                return Ok(Ok(true));
             }
         }
         Ok(Err("too many other policies decide the same requests"))
