@@ -2,7 +2,7 @@
 
 mod report;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aecp_compiler::{
     check::check,
@@ -69,8 +69,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(if diff.decides_alike() { Outcome::Good } else { Outcome::Bad })
 }
 
-fn read(set: &PathBuf) -> anyhow::Result<Sources> {
-    SetArgument { set: set.clone() }.sources()
+fn read(set: &Path) -> anyhow::Result<Sources> {
+    SetArgument { set: set.to_path_buf() }.sources()
 }
 
 /// The sources of a channel's newest release, verified as an enforcer would.
