@@ -53,6 +53,8 @@ pub enum Kind {
     ExceptionClash,
     /// A question about the policies that could not be decided.
     NotDecided,
+    /// A VERSION that does not follow on the one before.
+    Version,
     /// A fault of the compiler.
     Internal,
 }
@@ -85,6 +87,10 @@ pub mod code {
     pub const CONTRADICTION: &str = "E040";
     /// An obligation at points of enforcement where it cannot be done.
     pub const MISPLACED: &str = "E050";
+    /// A policy means something else under the VERSION that it had.
+    pub const SAME_VERSION: &str = "E070";
+    /// A VERSION shrank, or is not there any more.
+    pub const VERSION_LOST: &str = "E071";
     /// The compiler contradicts itself: please report it.
     pub const INTERNAL: &str = "E099";
     /// An attribute that no SCHEMA declares.

@@ -5,6 +5,8 @@
 //! last step leaves the channel as it was. A local folder cannot write conditionally, so a lock file keeps
 //! publishers there one after the other.
 
+mod newest;
+
 use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
 
 use aecp_contract::{
@@ -46,6 +48,9 @@ pub struct Publication {
     pub expires: Timestamp,
     /// After this an enforcer that still serves it denies everything.
     pub stale: Timestamp,
+    /// The serial that the channel must still be at, 0 where it has no release yet, if the set was compared with that
+    /// release.
+    pub replaces: Option<u64>,
 }
 
 /// A release as it was published.
@@ -243,11 +248,15 @@ impl Store {
         let _lock = self.lock().await?;
         let channel = &publication.channel;
         let newest = self.newest(channel, root).await?;
+        let (before, version) =
+            newest.map_or((0, None), |newest| (newest.statement.release().serial, Some(newest.version)));
+        if publication.replaces.is_some_and(|compared| compared != before) {
+            return Err(PublishError::Conflict { serial: before });
+        }
         self.create(&layout::root(root.version()), Bytes::copy_from_slice(root_json)).await?;
         for bytes in blobs.values() {
             self.put_blob(bytes).await?;
         }
-        let (before, version) = newest.map_or((0, None), |(serial, version)| (serial, Some(version)));
         let mut serial = before + 1;
         let release = loop {
             let release = Release {
@@ -266,43 +275,17 @@ impl Store {
             }
             // The serial is taken: by a publisher that was faster, or by one that died before it moved the
             // pointer. The first is a conflict; the second's serial is passed over.
-            if let Some((now, _)) = self.newest(channel, root).await?
-                && now > before
-            {
+            let now = self.newest_serial(channel, root).await?;
+            if now > before {
                 return Err(PublishError::Conflict { serial: now });
             }
             serial += 1;
         };
         let pointer = ChannelPointer { channel: channel.clone(), serial, release };
         if !self.move_pointer(&pointer, version).await? {
-            let now = self.newest(channel, root).await?.map_or(0, |(serial, _)| serial);
+            let now = self.newest_serial(channel, root).await?;
             return Err(PublishError::Conflict { serial: now });
         }
         Ok(Published { serial, release })
-    }
-
-    /// The channel's newest serial, after checking that it is a signed release's own, and the version of the
-    /// pointer that says so.
-    async fn newest(
-        &self,
-        channel: &Name,
-        root: &TrustRoot,
-    ) -> Result<Option<(u64, UpdateVersion)>, PublishError> {
-        let Some((bytes, version)) = self.get(&layout::channel(channel)).await? else {
-            return Ok(None);
-        };
-        let damaged = PublishError::Damaged;
-        let pointer = ChannelPointer::from_json(&bytes, channel).map_err(damaged)?;
-        let key = layout::release(channel, pointer.serial);
-        let gone = |detail: String| {
-            PublishError::Damaged(Refusal::new(aecp_contract::refusal::Code::NotFound, detail))
-        };
-        let (envelope, _) =
-            self.get(&key).await?.ok_or_else(|| gone(format!("`{key}` is not there")))?;
-        let statement = Statement::verify(&envelope, root, channel).map_err(damaged)?;
-        if Digest::of(&envelope) != pointer.release || statement.release().serial != pointer.serial {
-            return Err(gone(format!("`{key}` is not what the pointer names")));
-        }
-        Ok(Some((pointer.serial, version)))
     }
 }

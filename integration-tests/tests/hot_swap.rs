@@ -49,6 +49,7 @@ impl Publisher {
             issued,
             expires: later(3600),
             stale: later(7200),
+            replaces: None,
         };
         let root = (&self.root, self.root_json.as_slice());
         self.store.publish(compiled, &publication, &[&self.key], root).await.unwrap().serial

@@ -11,7 +11,7 @@ use aecp_contract::{
 use anyhow::{Context as _, bail};
 use ed25519_dalek::SigningKey;
 
-use super::{SetArgument, keygen::TRUST_ROOT, now, read};
+use super::{SetArgument, diff, keygen::TRUST_ROOT, now, read};
 use crate::{
     Outcome,
     profile::Profile,
@@ -19,6 +19,9 @@ use crate::{
 };
 
 /// Compile, test and sign a policy set, and make it the newest release of a channel
+///
+/// What changes against the channel's newest release is told in a line. A policy that means something else and states the
+/// VERSION that it had is refused (E070), and so is a VERSION that shrinks or vanishes (E071).
 ///
 /// Stores are file:///…, s3://…, gs://… and az://…, configured by the clouds' usual environment variables.
 ///
@@ -56,13 +59,21 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let root = TrustRoot::pinned(&root_json)
         .with_context(|| format!("`{}` is no trust root", root_path.display()))?;
     let store = Store::open(&arguments.store)?;
-    let publication =
+    let mut publication =
         publication(arguments.channel.clone(), now()?, arguments.expires, arguments.stale_after)?;
     progress("compiling and testing …");
     let sources = arguments.set.sources()?;
     let Some(compiled) = super::compile(&sources, &mut Profile::start())? else {
         return Ok(Outcome::Bad);
     };
+    let replaced =
+        super::block_on(async { Ok(store.newest_sources(&arguments.channel, &root).await?) })?;
+    publication.replaces = Some(replaced.as_ref().map_or(0, |(serial, _)| *serial));
+    if let Some((serial, old)) = &replaced
+        && !diff::may_follow(*serial, old, &sources)?
+    {
+        return Ok(Outcome::Bad);
+    }
     progress("publishing …");
     let keys: Vec<&SigningKey> = keys.iter().collect();
     let published = super::block_on(async {
@@ -99,7 +110,8 @@ pub(crate) fn publication(
     };
     let issued = Timestamp { nanoseconds: 0, ..now };
     let expires = later(issued, expires);
-    Ok(Publication { channel, issued, expires, stale: later(expires, stale_after) })
+    let stale = later(expires, stale_after);
+    Ok(Publication { channel, issued, expires, stale, replaces: None })
 }
 
 pub(crate) fn read_key(path: &Path) -> anyhow::Result<SigningKey> {

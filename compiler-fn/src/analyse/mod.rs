@@ -8,6 +8,7 @@ mod conflicts;
 mod domain;
 mod glob;
 mod index;
+mod joint;
 mod lower;
 mod node;
 mod pair;
@@ -27,6 +28,7 @@ use crate::{
 };
 
 pub use conflicts::conflicts;
+pub(crate) use joint::{Joint, Side, Statement, table, type_differs};
 pub use node::Want;
 pub use request::Request;
 pub use solve::{Answer, Blame, Goal, Solver};

@@ -16,12 +16,12 @@ pub struct Request(pub(super) BTreeMap<usize, Attribute>);
 
 impl Request {
     /// The attribute in a slot.
-    pub(super) fn attribute(&self, slot: usize) -> &Attribute {
+    pub(crate) fn attribute(&self, slot: usize) -> &Attribute {
         self.0.get(&slot).unwrap_or(&Attribute::Missing)
     }
 
     /// What this request has, and what the other has besides; where attributes nest, that may be no request.
-    pub(super) fn joined(&self, other: &Self) -> Self {
+    pub(crate) fn joined(&self, other: &Self) -> Self {
         let mut joined = other.0.clone();
         joined.extend(self.0.iter().map(|(slot, attribute)| (*slot, attribute.clone())));
         Self(joined)

@@ -115,8 +115,16 @@ impl<'n> State<'n> {
             })
     }
 
+    /// Whether the parts ask for a usable value where none is left. Each part alone may still hold.
+    fn excludes(&self, parts: &[Node]) -> bool {
+        let [Node::Is(slot, Presence::USABLE), Node::In(of, domain, _)] = parts else { return false };
+        let fact = self.facts.get(slot).filter(|_| slot == of);
+        fact.is_some_and(|fact| fact.domain.and(domain).is_empty())
+    }
+
     pub(super) fn status(&self, node: &Node) -> Status {
         match node {
+            Node::All(parts) if self.excludes(parts) => Status::Fails,
             Node::All(parts) => {
                 let mut all = Status::Holds;
                 for part in parts {

@@ -72,11 +72,12 @@ impl TextSet {
                     joined.extend(b.iter().filter(|pattern| !a.contains(pattern)).cloned());
                     joined
                 };
-                Self::Rest(Filter {
-                    like: join(&a.like, &b.like),
-                    unlike: join(&a.unlike, &b.unlike),
-                    not: sorted(a.not.iter().chain(&b.not).cloned()),
-                })
+                let (like, unlike) = (join(&a.like, &b.like), join(&a.unlike, &b.unlike));
+                // Else that a pattern is asked for and ruled out would only show once all else is chosen.
+                if like.iter().any(|pattern| unlike.contains(pattern)) {
+                    return Self::of([]);
+                }
+                Self::Rest(Filter { like, unlike, not: sorted(a.not.iter().chain(&b.not).cloned()) })
             }
         }
     }
@@ -158,5 +159,12 @@ mod tests {
         assert_eq!(one.without("a").pick(&left), Found::None);
         assert_eq!(TextSet::all().some(5, &left).map(|texts| texts.len()), Some(5));
         assert_eq!(TextSet::like(Pattern::glob(r"a\*")), TextSet::of(["a*"]));
+    }
+
+    #[test]
+    fn a_pattern_that_is_asked_for_and_ruled_out_leaves_no_text_at_once() {
+        let eu = TextSet::like(Pattern::glob("eu-*"));
+        assert!(eu.and(&eu.not()).is_empty());
+        assert!(!eu.and(&TextSet::like(Pattern::glob("*-1")).not()).is_empty());
     }
 }
