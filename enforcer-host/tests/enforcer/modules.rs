@@ -4,7 +4,7 @@ use std::{sync::Arc, thread};
 
 use aecp_contract::{
     cost::Cost,
-    manifest::{AuditLevel, Manifest},
+    manifest::{Action, AuditLevel, Manifest, Obligation},
     native::this_machine,
     refusal::{Code, Refusal},
     release::{CORE_MODULE, MANIFEST},
@@ -224,11 +224,17 @@ fn manifests_that_do_not_hold_together_are_refused() {
         change(&mut manifest);
         interpreted(&engine, &core('E', AuditLevel::None), manifest).unwrap_err().code
     };
-    assert_eq!(refuse(|m| m.abi = 2), Code::UnsupportedAbi);
+    assert_eq!(refuse(|m| m.abi += 1), Code::UnsupportedAbi);
     assert_eq!(refuse(|m| m.policies.swap(0, 1)), Code::Malformed);
     assert_eq!(refuse(|m| m.attributes[1] = m.attributes[0].clone()), Code::Malformed);
     assert_eq!(refuse(|m| m.policies[0].module = 1), Code::Malformed);
     assert_eq!(refuse(|m| m.policies.truncate(2)), Code::InvalidModule, "verdicts name three");
+    let action = Action::Redact { attribute: "a".to_owned() };
+    let obligation = |policy| Obligation { policy, action: action.clone() };
+    let mut obliging = manifest();
+    obliging.obligations = vec![obligation(3)];
+    let refused = interpreted(&engine, &core('E', AuditLevel::None), obliging).unwrap_err();
+    assert_eq!(refused.code, Code::Malformed, "there are three policies");
     let bytes = serde_json::to_vec(&manifest()).unwrap();
     let cut = without_code(&engine, &core('E', AuditLevel::None), &bytes[..99]);
     assert_eq!(cut.unwrap_err().code, Code::Truncated);
