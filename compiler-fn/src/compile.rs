@@ -33,6 +33,8 @@ pub enum Phase {
     Check,
     /// Conflicts between policies, over all requests.
     Analyse,
+    /// Invariants, over all requests.
+    Prove,
     /// Optimising, and WebAssembly.
     Generate,
     /// The component around the module.
@@ -53,6 +55,7 @@ impl Phase {
             Self::Parse => "parse",
             Self::Check => "check",
             Self::Analyse => "analyse",
+            Self::Prove => "prove",
             Self::Generate => "generate",
             Self::Component => "component",
             Self::Test => "test",
@@ -168,6 +171,7 @@ pub fn manifest(set: &PolicySet, results: Results) -> Manifest {
         modules: set.modules.clone(),
         policies: set.policies.iter().map(|policy| policy.info.clone()).collect(),
         obligations: set.obligations().collect(),
+        proofs: set.proofs.clone(),
         cost,
         tests,
         self_check,
@@ -237,7 +241,9 @@ pub fn compile_sources(
     started(Phase::Check);
     let checked = check::check_files(sources, &files, findings);
     started(Phase::Analyse);
-    let mut checked = analyse::analysed(checked);
+    let checked = analyse::analysed(checked);
+    started(Phase::Prove);
+    let mut checked = analyse::proven(checked);
     debug_assert_eq!(checked.set.is_none(), has_errors(&checked.findings));
     let Some(set) = &checked.set else {
         return Ok(Outcome { set: None, compiled: None, findings: checked.findings });

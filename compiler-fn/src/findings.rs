@@ -33,8 +33,6 @@ pub enum Kind {
     Duplicate,
     /// A value or attribute has not the type that its use asks for.
     Type,
-    /// Something that this version checks and passes on, but does not enforce yet.
-    NoEffectYet,
     /// A field that can do nothing where it stands.
     Misplaced,
     /// A TEST that failed.
@@ -55,6 +53,8 @@ pub enum Kind {
     NotDecided,
     /// A VERSION that does not follow on the one before.
     Version,
+    /// An INVARIANT that does not hold, is not decided, or need not be as it is.
+    Invariant,
     /// A fault of the compiler.
     Internal,
 }
@@ -87,6 +87,10 @@ pub mod code {
     pub const CONTRADICTION: &str = "E040";
     /// An obligation at points of enforcement where it cannot be done.
     pub const MISPLACED: &str = "E050";
+    /// An INVARIANT that a request refutes.
+    pub const INVARIANT_FAILED: &str = "E060";
+    /// An INVARIANT that could not be decided.
+    pub const INVARIANT_NOT_DECIDED: &str = "E061";
     /// A policy means something else under the VERSION that it had.
     pub const SAME_VERSION: &str = "E070";
     /// A VERSION shrank, or is not there any more.
@@ -99,8 +103,6 @@ pub mod code {
     pub const OPEN_TYPE: &str = "W002";
     /// A TEST gives an attribute that nothing looks at, or a value of another type.
     pub const GIVEN: &str = "W003";
-    /// Checked and passed on, but not enforced yet.
-    pub const NO_EFFECT_YET: &str = "W010";
     /// A policy that applies to no request.
     pub const DEAD: &str = "W020";
     /// A policy that no request can violate.
@@ -115,6 +117,12 @@ pub mod code {
     pub const NOT_DECIDED: &str = "W025";
     /// A field that has no effect on its policy.
     pub const NO_EFFECT: &str = "W050";
+    /// An INVARIANT that is not proven, and that its author vouches for.
+    pub const ASSUMED: &str = "W060";
+    /// An INVARIANT that is proven, though its author vouches for it.
+    pub const NEEDLESSLY_ASSUMED: &str = "W061";
+    /// An INVARIANT that forbids no request at all.
+    pub const EMPTY_INVARIANT: &str = "W062";
 }
 
 /// A place that a finding is about.

@@ -2,7 +2,7 @@
 
 use aecp_contract::{
     digest::Digest,
-    manifest::{Action, AttributeDeclaration, ModuleInfo, Obligation, PolicyInfo},
+    manifest::{Action, AttributeDeclaration, ModuleInfo, Obligation, PolicyInfo, Proof},
     value::{Type, Value},
     verdict::Counts,
 };
@@ -25,6 +25,25 @@ pub struct PolicySet {
     pub policies: Vec<Policy>,
     /// The tests in the order of the sources.
     pub tests: Vec<Test>,
+    /// The invariants in the order of the sources.
+    pub invariants: Vec<Invariant>,
+    /// The attributes that invariants look at and policies do not, in byte order of their paths: they have no slots.
+    pub others: Vec<AttributeDeclaration>,
+    /// What is proven of the set; nothing before [`crate::analyse::proven`].
+    pub proofs: Vec<Proof>,
+}
+
+/// An invariant.
+#[derive(Debug, Clone)]
+pub struct Invariant {
+    /// Its name.
+    pub name: String,
+    /// Where the name stands.
+    pub span: Span,
+    /// Whether its author vouches for it where it cannot be proven.
+    pub assumed: bool,
+    /// No request of which this is TRUE may be allowed.
+    pub never_allow: Condition,
 }
 
 /// A policy.
@@ -67,6 +86,15 @@ impl PolicySet {
     pub fn attribute(&self, path: &str) -> Option<(usize, &Type)> {
         let slot = self.attributes.binary_search_by(|a| a.path.as_str().cmp(path)).ok()?;
         Some((slot, &self.attributes[slot].ty))
+    }
+
+    /// The same set with slots for all attributes, those of invariants too.
+    #[must_use]
+    pub fn with_all_attributes(&self) -> Self {
+        let mut wide = self.clone();
+        wide.attributes.extend(self.others.iter().cloned());
+        wide.attributes.sort_by(|a, b| a.path.cmp(&b.path));
+        wide
     }
 
     /// The obligations of all policies, in the order in which verdicts count them.

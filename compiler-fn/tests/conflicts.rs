@@ -63,7 +63,7 @@ fn conflicts(text: String) -> Vec<Finding> {
     let source = Source { path: "pair.aecp".to_owned(), text };
     let sources = Sources::new(vec![source]);
     let checked = analyse::check(&sources);
-    let unrelated = [Kind::NoEffectYet, Kind::Unknown];
+    let unrelated = [Kind::Unknown];
     let findings = checked.findings.into_iter().filter(|finding| !unrelated.contains(&finding.kind));
     findings.collect()
 }

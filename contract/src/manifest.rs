@@ -27,6 +27,8 @@ pub struct Manifest {
     /// What the policies oblige a point of enforcement to do, in the order of the policies; verdicts name them by their
     /// index here.
     pub obligations: Vec<Obligation>,
+    /// What is proven of the set: what holds of every set, then its own invariants in the order of the sources.
+    pub proofs: Vec<Proof>,
     /// What a decision of the core module costs at most.
     pub cost: Cost,
     /// What the set's own tests said of this module.
@@ -238,6 +240,60 @@ impl AuditLevel {
             Self::Required => "REQUIRED",
         }
     }
+}
+
+/// Something that holds of all requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    /// The invariant's name; for those of every set `fail_closed` (leaving out attributes of a request that is denied never
+    /// gets it allowed), `default_deny_holds`, `only_blocking_denies`.
+    pub name: String,
+    /// Whose it is.
+    pub kind: ProofKind,
+    /// Whether it is proven.
+    pub status: ProofStatus,
+    /// How, in words.
+    pub method: String,
+    /// The policies (and modules that deny by default) without which it would not hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because_of: Vec<String>,
+    /// Those of them whose denials a break-glass token may lift: it holds of requests without one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unless_excepted: Vec<String>,
+    /// Attributes of which a policy asks whether they are there, so that leaving them out may open a way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<PresenceException>,
+}
+
+/// Whose a proof is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofKind {
+    /// It holds of every set.
+    BuiltIn,
+    /// An INVARIANT of this set.
+    Invariant,
+}
+
+/// Whether something is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofStatus {
+    /// It is.
+    Proven,
+    /// It could not be decided; its author vouches for it.
+    Assumed,
+}
+
+/// An attribute that a policy asks the presence of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PresenceException {
+    /// The policy.
+    pub policy: String,
+    /// The attribute.
+    pub attribute: String,
 }
 
 /// The result of the set's TESTs against the compiled module.

@@ -232,6 +232,7 @@ mod tests {
                 policy("c", Enforcement::Advisory, true),
             ],
             obligations: Vec::new(),
+            proofs: Vec::new(),
             cost: Cost::default(),
             tests: TestSummary::default(),
             self_check: SelfCheckSummary::default(),

@@ -197,7 +197,7 @@ fn conflicts_are_told_exactly_where_listing_all_requests_shows_them() {
                 }
             });
             let findings = analyse::check(&sources).findings;
-            let unrelated = [Kind::NoEffectYet, Kind::Unknown, Kind::Misplaced];
+            let unrelated = [Kind::Unknown, Kind::Misplaced];
             let found: BTreeSet<(Kind, String)> = findings
                 .iter()
                 .filter(|finding| !unrelated.contains(&finding.kind))

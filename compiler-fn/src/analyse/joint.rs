@@ -116,7 +116,16 @@ pub(crate) fn table(old: &PolicySet, new: &PolicySet) -> PolicySet {
     attributes.extend(added.cloned());
     attributes.sort_by(|a, b| a.path.cmp(&b.path));
     let (source, modules) = (new.source, Vec::new());
-    PolicySet { source, modules, attributes, policies: Vec::new(), tests: Vec::new() }
+    PolicySet {
+        source,
+        modules,
+        attributes,
+        policies: Vec::new(),
+        tests: Vec::new(),
+        invariants: Vec::new(),
+        others: Vec::new(),
+        proofs: Vec::new(),
+    }
 }
 
 /// Answers questions about the requests that two sets may see.

@@ -25,7 +25,7 @@ use crate::{
         parse::parse,
     },
     parallel::{self, in_parallel},
-    set::PolicySet,
+    set::{Invariant, PolicySet},
     source::{Source, Sources, Span},
 };
 
@@ -94,7 +94,6 @@ pub fn check_files(sources: &Sources, files: &[File], mut findings: Vec<Finding>
         }
     }
     report_duplicates(files, &mut findings);
-    report_no_effect_yet(files, &mut findings);
     let types = types.resolve(&mut findings);
     for statement in statements(files) {
         match &statement.node {
@@ -111,12 +110,12 @@ pub fn check_files(sources: &Sources, files: &[File], mut findings: Vec<Finding>
             checked_tests.push(tests::check(test, &by_name, &types, &mut findings));
         }
     }
-    let attributes: Vec<_> = types
-        .attributes
-        .iter()
-        .filter(|(_, (_, decides))| *decides)
-        .map(|(path, (ty, _))| AttributeDeclaration { path: path.clone(), ty: ty.clone() })
-        .collect();
+    let declaration =
+        |path: &String, ty: &Type| AttributeDeclaration { path: path.clone(), ty: ty.clone() };
+    let (mut attributes, mut others) = (Vec::new(), Vec::new());
+    for (path, (ty, decides)) in &types.attributes {
+        if *decides { &mut attributes } else { &mut others }.push(declaration(path, ty));
+    }
     report_limits(policies.len(), attributes.len(), &mut findings);
     findings::sort(&mut findings);
     findings::limit(&mut findings);
@@ -127,9 +126,22 @@ pub fn check_files(sources: &Sources, files: &[File], mut findings: Vec<Finding>
         attributes,
         policies,
         tests: checked_tests,
+        invariants: statements(files).filter_map(invariant).collect(),
+        others,
+        proofs: Vec::new(),
     });
     let types = types.attributes.into_iter().map(|(path, (ty, _))| (path, ty)).collect();
     Checked { set, types, findings }
+}
+
+fn invariant(statement: &Spanned<Statement>) -> Option<Invariant> {
+    let Statement::Invariant(invariant) = &statement.node else { return None };
+    Some(Invariant {
+        name: invariant.name.node.clone(),
+        span: invariant.name.span,
+        assumed: invariant.assumed,
+        never_allow: invariant.never_allow.clone(),
+    })
 }
 
 fn statements(files: &[File]) -> impl Iterator<Item = &Spanned<Statement>> {
@@ -192,34 +204,6 @@ fn report_duplicates(files: &[File], findings: &mut Vec<Finding>) {
         } else {
             seen.insert((many, &name.node), name.span);
         }
-    }
-}
-
-/// Says once per kind what the set uses that this version does not enforce yet.
-fn report_no_effect_yet(files: &[File], findings: &mut Vec<Finding>) {
-    let mut uses: std::collections::BTreeMap<&str, (Span, Vec<&str>)> = Default::default();
-    for statement in statements(files) {
-        match &statement.node {
-            Statement::Invariant(invariant) => {
-                uses.entry("INVARIANT").or_insert((invariant.name.span, Vec::new()));
-            }
-            Statement::Schema(_) | Statement::Policy(_) | Statement::Test(_) => {}
-        }
-    }
-    for (keyword, (span, mut names)) in uses {
-        names.dedup();
-        let message = match names.len() {
-            0 | 1 => format!("`{keyword}` has no effect yet"),
-            n => format!("`{keyword}` has no effect yet (used by {n} policies)"),
-        };
-        let mut finding = Finding::warning(code::NO_EFFECT_YET, Kind::NoEffectYet, span, message)
-            .because(if keyword == "INVARIANT" {
-                "this version checks its types, but proves nothing"
-            } else {
-                "this version checks it and writes it into the manifest, but enforces nothing of it"
-            });
-        finding.policies = names.into_iter().map(str::to_owned).collect();
-        findings.push(finding);
     }
 }
 

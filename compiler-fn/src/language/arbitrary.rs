@@ -192,8 +192,9 @@ fn statement() -> impl Strategy<Value = Statement> {
         (text(), vec(given, 0..9), expect).prop_map(|(name, given, expect)| {
             Statement::Test(Test { name, given, expect: nowhere(expect) })
         }),
-        (name(), condition())
-            .prop_map(|(name, never_allow)| Statement::Invariant(Invariant { name, never_allow })),
+        (name(), any::<bool>(), condition()).prop_map(|(name, assumed, never_allow)| {
+            Statement::Invariant(Invariant { name, assumed, never_allow })
+        }),
     ]
 }
 

@@ -401,11 +401,13 @@ pub enum Expect {
     Deny(Vec<Name>),
 }
 
-/// `INVARIANT name { NEVER ALLOW WHERE condition }`
+/// `INVARIANT name [ASSUMED] { NEVER ALLOW WHERE condition }`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invariant {
     /// Unique in the set.
     pub name: Name,
+    /// Whether its author vouches for it where it cannot be proven.
+    pub assumed: bool,
     /// What must never be allowed.
     pub never_allow: Condition,
 }

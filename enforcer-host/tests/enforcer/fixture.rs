@@ -113,6 +113,7 @@ pub(crate) fn manifest() -> Manifest {
             policy("silent", Enforcement::AuditOnly),
         ],
         obligations: vec![],
+        proofs: vec![],
         cost: Cost { base: u64::MAX, ..Cost::default() },
         tests: TestSummary::default(),
         self_check: SelfCheckSummary::default(),

@@ -193,7 +193,8 @@ impl Printer<'_> {
     }
 
     pub(super) fn invariant(&mut self, invariant: &Invariant, span: Span) {
-        self.line(0, Gap::Blank, format!("INVARIANT {} {{", invariant.name.node), span.start);
+        let assumed = if invariant.assumed { " ASSUMED" } else { "" };
+        self.line(0, Gap::Blank, format!("INVARIANT {}{assumed} {{", invariant.name.node), span.start);
         let never = self.token(span.start..span.end, |_, word| word == "NEVER");
         let anchor = never.map_or(span.start, |token| token.start);
         self.condition(INDENT, Gap::Keep, "NEVER ALLOW WHERE ", &invariant.never_allow, anchor);

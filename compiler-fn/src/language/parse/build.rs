@@ -214,8 +214,10 @@ impl Builder {
 
     fn invariant(&mut self, node: Node<'_>) -> Option<Invariant> {
         let mut parts = node.into_inner();
-        let name = self.head_name(parts.next_of(Rule::invariant_head)?)?;
-        Some(Invariant { name, never_allow: self.condition(parts.next_of(Rule::condition)?)? })
+        let head = parts.next_of(Rule::invariant_head)?;
+        let assumed = head.clone().into_inner().next_of(Rule::assumed_kw).is_some();
+        let name = self.head_name(head)?;
+        Some(Invariant { name, assumed, never_allow: self.condition(parts.next_of(Rule::condition)?)? })
     }
 }
 

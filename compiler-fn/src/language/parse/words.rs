@@ -56,9 +56,9 @@ pub(crate) const METHODS: [&str; 3] = ["LAST", "REDACT", "HASH"];
 pub(crate) const OUTCOMES: [&str; 2] = ["ALLOW", "DENY"];
 
 /// Words within statements that start nothing.
-const INNER: [&str; 13] = [
+const INNER: [&str; 14] = [
     "MODULE", "DEFAULT", "STRICT", "WHERE", "FROM", "UNTIL", "WITH", "PER", "BY", "CIDR", "MISSING",
-    "NEVER", "ADVISORY",
+    "NEVER", "ADVISORY", "ASSUMED",
 ];
 
 /// The keyword that `word` is but for its case.

@@ -297,7 +297,7 @@ INVARIANT never { NEVER ALLOW WHERE { a } }
     };
     let expect = nowhere(Expect::AllowWithAdvisory(vec![name("p")]));
     let second = Test { name: name("u"), given: Vec::new(), expect };
-    let invariant = Invariant { name: name("never"), never_allow: is_true("a") };
+    let invariant = Invariant { name: name("never"), assumed: false, never_allow: is_true("a") };
     let statements = vec![
         nowhere(Statement::Schema(schema)),
         nowhere(Statement::Test(first)),
