@@ -60,13 +60,17 @@ fn compare(path: &str, operator: Comparison, text: &Text, span: Span) -> Conditi
 }
 
 fn at(points: &[Spanned<Point>], span: Span) -> Option<Condition> {
-    if Point::ALL.iter().all(|point| points.iter().any(|named| named.node == *point)) {
+    // In a fixed order, so that another order is no other condition.
+    let named =
+        Point::ALL.into_iter().filter_map(|point| points.iter().find(|named| named.node == point));
+    let points: Vec<&Spanned<Point>> = named.collect();
+    if points.len() == Point::ALL.len() {
         return None;
     }
     let word =
         |point: &Spanned<Point>| Spanned::new(Literal::Text(point.node.as_str().to_owned()), point.span);
     let path = Spanned::new(POINT_ATTRIBUTE.to_owned(), span);
-    let atom = Atom::InList { path, negated: false, list: points.iter().map(word).collect() };
+    let atom = Atom::InList { path, negated: false, list: points.into_iter().map(word).collect() };
     Some(Spanned::new(ConditionKind::Atom(atom), span))
 }
 

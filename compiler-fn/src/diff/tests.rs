@@ -83,11 +83,7 @@ fn what_changes_between_two_policies_is_told_exactly() {
             "doc => n < 5; EXCEPTION: break_glass_token_required",
             "p Changed EXCEPTION; DENY none; ALLOW none",
         ),
-        (
-            "doc => n < 5; AT: [MESH, DATA]",
-            "doc => n < 5; AT: [DATA, MESH, DATA]",
-            "DENY none; ALLOW none",
-        ),
+        ("doc => n < 5; AT: [MESH, DATA]", "doc => n < 5; AT: [DATA, MESH]", "DENY none; ALLOW none"),
         ("doc => n < 5", "doc => n < 5; AT: [INGRESS, MESH, DATA, EGRESS]", "DENY none; ALLOW none"),
         (
             "doc => n < 5; DESCRIPTION: \"a\" VERSION: 1",
