@@ -112,36 +112,32 @@ fn leaving_attributes_out_opens_no_way_but_those_that_the_proof_names() {
                 continue;
             }
             let mut less = request.clone();
-            let mut gone: Vec<String> = Vec::new();
-            remove(&mut less, "", &mut random, &mut gone);
+            let gone: Vec<&str> = set
+                .attributes
+                .iter()
+                .map(|attribute| attribute.path.as_str())
+                .filter(|_| random.once_in(4))
+                .collect();
+            gone.iter().for_each(|path| leave_out(&mut less, path));
             if reference::decide(&set, &less).decision == Decision::Deny {
                 kept += 1;
                 continue;
             }
-            let open = |attribute: &String| gone.iter().any(|path| within(attribute, path));
-            let told = proof.exceptions.iter().any(|exception| open(&exception.attribute));
+            let told = proof.exceptions.iter().any(|one| gone.contains(&one.attribute.as_str()));
             assert!(told, "seed {seed}: {request} is denied, {less} is not");
             named += 1;
         }
     }
-    assert!(kept > 1_000 && named > 3, "{kept} stayed denied, {named} were named");
+    assert!(kept > 1_000 && named > 0, "{kept} stayed denied, {named} were named");
 }
 
-/// Whether the attribute is the one at `path`, or stands in what was there.
-fn within(attribute: &str, path: &str) -> bool {
-    attribute.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-/// Leaves members out at random; their paths go to `gone`.
-fn remove(value: &mut Value, prefix: &str, random: &mut Random, gone: &mut Vec<String>) {
+/// Leaves an attribute out, in whatever form it is given, and however often.
+fn leave_out(value: &mut Value, path: &str) {
     let Value::Object(members) = value else { return };
-    for name in members.keys().cloned().collect::<Vec<_>>() {
-        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-        if random.once_in(4) {
-            members.remove(&name);
-            gone.push(path);
-        } else if let Some(inner) = members.get_mut(&name) {
-            remove(inner, &path, random, gone);
+    members.remove(path);
+    for (name, inner) in members {
+        if let Some(rest) = path.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('.')) {
+            leave_out(inner, rest);
         }
     }
 }

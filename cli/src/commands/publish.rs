@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use aecp_compiler::publish::{Publication, Store, read_signing_key};
 use aecp_contract::{
     layout::Name,
+    manifest::{Manifest, ProofKind, ProofStatus},
     trust::TrustRoot,
     value::{Duration, Timestamp},
 };
@@ -15,7 +16,7 @@ use super::{SetArgument, diff, keygen::TRUST_ROOT, now, read};
 use crate::{
     Outcome,
     profile::Profile,
-    terminal::{GOOD, PLAIN, progress},
+    terminal::{GOOD, PLAIN, count, progress},
 };
 
 /// Compile, test and sign a policy set, and make it the newest release of a channel
@@ -86,9 +87,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         published.release
     );
     anstream::println!(
-        "  {} policies, {} tests passed, expires {}",
+        "  {} policies, {} tests passed, {}, expires {}",
         compiled.manifest.policies.len(),
         compiled.manifest.tests.passed,
+        proofs(&compiled.manifest),
         publication.expires
     );
     Ok(Outcome::Good)
@@ -117,4 +119,17 @@ pub(crate) fn publication(
 pub(crate) fn read_key(path: &Path) -> anyhow::Result<SigningKey> {
     let pem = String::from_utf8(read(path)?).unwrap_or_default();
     read_signing_key(&pem).map_err(|reason| anyhow::anyhow!("`{}` is {reason}", path.display()))
+}
+
+/// How many invariants are proven, and how many assumed.
+fn proofs(manifest: &Manifest) -> String {
+    let of = |status| {
+        let invariants = manifest.proofs.iter().filter(|proof| proof.kind == ProofKind::Invariant);
+        invariants.filter(|proof| proof.status == status).count()
+    };
+    let proven = count(of(ProofStatus::Proven), "invariant proven", "invariants proven");
+    match of(ProofStatus::Assumed) {
+        0 => proven,
+        assumed => format!("{proven}, {assumed} assumed"),
+    }
 }

@@ -4,14 +4,17 @@ mod rebuild;
 
 use std::path::PathBuf;
 
-use aecp_contract::layout::Name;
+use aecp_contract::{
+    layout::Name,
+    manifest::{ProofKind, ProofStatus},
+};
 use aecp_enforcer::{Artifacts, Engine, Execution, PolicyPre, ReleaseSource, Store, now};
 
 use self::rebuild::Rebuild;
 use super::{Format, decide::pinned_root};
 use crate::{
     Outcome,
-    terminal::{BAD, GOOD, PLAIN},
+    terminal::{BAD, CARE, GOOD, PLAIN},
 };
 
 /// Verify the newest release of a channel as an enforcer would, down to the last byte
@@ -83,6 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 "digest": release.pointer().release,
                 "policies": manifest.policies.len(),
                 "tests": manifest.tests,
+                "proofs": manifest.proofs,
                 "execution": set.execution().as_str(),
                 "rebuild": rebuild,
             })
@@ -101,6 +105,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             println!("  sources   {}", about.source);
             println!("  policies  {}", manifest.policies.len());
             println!("  tests     {} passed", manifest.tests.passed);
+            for proof in manifest.proofs.iter().filter(|proof| proof.kind == ProofKind::Invariant) {
+                match proof.status {
+                    ProofStatus::Proven => println!("  proven    {}", proof.name),
+                    ProofStatus::Assumed => {
+                        anstream::println!("  {CARE}assumed{PLAIN}   {}: {}", proof.name, proof.method);
+                    }
+                }
+            }
             match set.execution() {
                 Execution::Native => println!("  here      runs as machine code"),
                 Execution::Interpreted(reason) => println!("  here      is interpreted: {reason}"),
