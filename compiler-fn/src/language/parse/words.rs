@@ -3,7 +3,7 @@
 use crate::findings::nearest;
 
 /// Starts of statements.
-pub(super) const STATEMENTS: [&str; 4] = ["SCHEMA", "POLICY", "TEST", "INVARIANT"];
+pub(super) const STATEMENTS: [&str; 5] = ["SCHEMA", "POLICY", "TEST", "FIXTURE", "INVARIANT"];
 
 /// Starts of a policy's fields.
 pub(super) const FIELDS: [&str; 17] = [
@@ -27,7 +27,7 @@ pub(super) const FIELDS: [&str; 17] = [
 ];
 
 /// Starts of a test's parts.
-pub(super) const TEST_PARTS: [&str; 2] = ["GIVEN", "EXPECT"];
+pub(super) const TEST_PARTS: [&str; 3] = ["GIVEN", "EXPECT", "TABLE"];
 
 /// What may follow the attribute of a condition.
 pub(super) const OPERATORS: [&str; 11] =
@@ -56,9 +56,22 @@ pub(super) const METHODS: [&str; 3] = ["LAST", "REDACT", "HASH"];
 pub(super) const OUTCOMES: [&str; 2] = ["ALLOW", "DENY"];
 
 /// Words within statements that start nothing.
-const INNER: [&str; 13] = [
-    "MODULE", "DEFAULT", "STRICT", "WHERE", "FROM", "UNTIL", "WITH", "PER", "BY", "CIDR", "MISSING",
-    "NEVER", "ADVISORY",
+const INNER: [&str; 15] = [
+    "MODULE",
+    "DEFAULT",
+    "MIN_COVERAGE",
+    "STRICT",
+    "WHERE",
+    "FROM",
+    "UNTIL",
+    "WITH",
+    "PER",
+    "BY",
+    "CIDR",
+    "MISSING",
+    "NEVER",
+    "ADVISORY",
+    "EXTENDS",
 ];
 
 /// The keyword that `word` is but for its case.
