@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
 
+#[path = "commands/testing.rs"]
+mod testing;
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -97,6 +97,9 @@ pub enum CompileError {
     /// Some tests failed; each is a finding.
     #[error("{} of the set's tests failed", .0.len())]
     TestsFailed(Vec<Finding>),
+    /// The tests cover less than the set asks for.
+    #[error("{}", .0.message)]
+    TooLittleCovered(Box<Finding>),
 }
 
 impl From<GenerateError> for CompileError {
@@ -207,14 +210,24 @@ pub(crate) fn from_core(
     if !failures.is_empty() {
         return Err(CompileError::TestsFailed(failures));
     }
+    let tests = covered(set, testing::summary(&results))?;
     started(Phase::SelfCheck);
     let self_check = self_check(set, &module)?;
     started(Phase::Native);
     let native = native::compile(&core.bytes).map_err(CompileError::Generator)?;
-    let tests = testing::summary(&results);
     let manifest = manifest(set, Results { cost: core.cost, tests, self_check });
     let (clauses, sources) = (explain::clauses(set, sources).to_json(), sources.to_archive());
     Ok(Compiled { core: core.bytes, component, native, manifest, clauses, sources })
+}
+
+/// Adds the clause coverage where the set asks for some.
+fn covered(set: &PolicySet, tests: TestSummary) -> Result<TestSummary, CompileError> {
+    let Some((required, _)) = set.min_coverage else { return Ok(tests) };
+    let coverage = testing::coverage(set);
+    match coverage.finding(set) {
+        Some(finding) => Err(CompileError::TooLittleCovered(Box::new(finding))),
+        None => Ok(TestSummary { coverage: Some(coverage.summary(required)), ..tests }),
+    }
 }
 
 /// Everything that compiling sources gives.
@@ -252,6 +265,10 @@ pub fn compile_sources(
         Ok(compiled) => Some(compiled),
         Err(CompileError::TestsFailed(failures)) => {
             checked.findings.extend(failures);
+            None
+        }
+        Err(CompileError::TooLittleCovered(finding)) => {
+            checked.findings.push(*finding);
             None
         }
         Err(error) => return Err(error),

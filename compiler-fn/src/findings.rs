@@ -37,6 +37,12 @@ pub enum Kind {
     Misplaced,
     /// A TEST that failed.
     Test,
+    /// Tests and fixtures that extend each other in a circle.
+    Cycle,
+    /// A TABLE whose rows do not fit its columns.
+    Table,
+    /// The set's TESTs cover less than its MIN_COVERAGE.
+    Coverage,
     /// Two BLOCKING policies that no request to which both apply can satisfy.
     Contradiction,
     /// A policy that applies to no request.
@@ -83,6 +89,14 @@ pub mod code {
     pub const BAD_LITERAL: &str = "E021";
     /// A TEST failed.
     pub const TEST_FAILED: &str = "E030";
+    /// EXTENDS names no test or fixture of the set.
+    pub const UNKNOWN_FIXTURE: &str = "E031";
+    /// Tests and fixtures extend each other in a circle.
+    pub const EXTENDS_CYCLE: &str = "E032";
+    /// The TESTs cover less than the set's MIN_COVERAGE.
+    pub const COVERAGE: &str = "E033";
+    /// A TABLE without rows, or a row with too few or too many values.
+    pub const TABLE: &str = "E034";
     /// Two BLOCKING policies that no request to which both apply can satisfy.
     pub const CONTRADICTION: &str = "E040";
     /// An obligation at points of enforcement where it cannot be done.
@@ -103,6 +117,8 @@ pub mod code {
     pub const OPEN_TYPE: &str = "W002";
     /// A TEST gives an attribute that nothing looks at, or a value of another type.
     pub const GIVEN: &str = "W003";
+    /// A FIXTURE that no test extends.
+    pub const UNUSED_FIXTURE: &str = "W031";
     /// A policy that applies to no request.
     pub const DEAD: &str = "W020";
     /// A policy that no request can violate.

@@ -31,6 +31,8 @@ pub struct PolicySet {
     pub others: Vec<AttributeDeclaration>,
     /// What is proven of the set; nothing before [`crate::analyse::proven`].
     pub proofs: Vec<Proof>,
+    /// The percentage of clauses that the tests must cover at least, and where the set says so.
+    pub min_coverage: Option<(u32, Span)>,
 }
 
 /// An invariant.
@@ -65,18 +67,18 @@ pub struct Policy {
     pub actions: Vec<Action>,
 }
 
-/// A test.
+/// A test, or a row of a table.
 #[derive(Debug, Clone)]
 pub struct Test {
-    /// Its name.
+    /// Its name; of a row the test's name and the row's number.
     pub name: String,
-    /// Where the name stands.
+    /// Where the name or the row stands.
     pub span: Span,
-    /// GIVEN as a request in JSON, with dotted keys.
+    /// GIVEN, all that it extends, and the row, as a request in JSON, with dotted keys.
     pub request: String,
     /// What is expected.
     pub expect: Expect,
-    /// Where EXPECT stands.
+    /// Where EXPECT or the row stands.
     pub expect_span: Span,
 }
 

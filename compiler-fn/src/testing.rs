@@ -1,13 +1,29 @@
-//! Runs a set's TESTs, always against the generated WebAssembly.
+//! Runs a set's TESTs, always against the generated WebAssembly; and says how good they are: which clauses they cover
+//! ([`mod@coverage`]), and which mutants of the policies they notice ([`mod@mutants`]).
+
+mod coverage;
+mod decisive;
+mod edits;
+mod failure;
+mod given;
+mod mutants;
+mod proofs;
+#[cfg(test)]
+mod tests;
 
 use aecp_contract::{
     manifest::{Enforcement, TestSummary},
     verdict::{Decision, Verdict},
 };
 
+pub use self::{
+    coverage::{Clause, Coverage, Seen, coverage},
+    failure::Failures,
+    mutants::{MAX_MUTANTS, Mutation, Survivor, mutants},
+};
 use crate::{
     findings::{Finding, Kind, code},
-    interpret::{InterpretError, Loaded},
+    interpret::{InterpretError, Interpreter, Loaded},
     language::ast::{Expect, Name},
     set::{PolicySet, Test},
 };
@@ -17,8 +33,37 @@ use crate::{
 pub struct TestResult<'a> {
     /// The test.
     pub test: &'a Test,
+    /// What the module said, if it said anything.
+    pub verdict: Option<Verdict>,
     /// `None` if it passed, else what was there instead of what was expected.
     pub failure: Option<String>,
+}
+
+/// Runs the tests of a set one by one.
+pub struct Runner<'a> {
+    set: &'a PolicySet,
+    interpreter: Interpreter,
+}
+
+impl<'a> Runner<'a> {
+    /// A runner against the set's module.
+    ///
+    /// # Errors
+    /// [`InterpretError::Module`] if the module cannot be instantiated.
+    pub fn new(set: &'a PolicySet, module: &Loaded) -> Result<Self, InterpretError> {
+        Ok(Self { set, interpreter: module.interpreter(set)? })
+    }
+
+    /// Runs one test.
+    pub fn run(&mut self, test: &'a Test) -> TestResult<'a> {
+        match self.interpreter.decide(&test.request) {
+            Ok(verdict) => {
+                let failure = judge(self.set, &test.expect, &verdict).err();
+                TestResult { test, verdict: Some(verdict), failure }
+            }
+            Err(error) => TestResult { test, verdict: None, failure: Some(error.to_string()) },
+        }
+    }
 }
 
 /// Runs every test of `set` against its module, in the order of the sources.
@@ -26,22 +71,15 @@ pub struct TestResult<'a> {
 /// # Errors
 /// [`InterpretError::Module`] if the module cannot be instantiated.
 pub fn run<'a>(set: &'a PolicySet, module: &Loaded) -> Result<Vec<TestResult<'a>>, InterpretError> {
-    let mut interpreter = module.interpreter(set)?;
-    let run_one = |test: &'a Test| {
-        let failure = match interpreter.decide(&test.request) {
-            Ok(verdict) => judge(set, &test.expect, &verdict).err(),
-            Err(error) => Some(error.to_string()),
-        };
-        TestResult { test, failure }
-    };
-    Ok(set.tests.iter().map(run_one).collect())
+    let mut runner = Runner::new(set, module)?;
+    Ok(set.tests.iter().map(|test| runner.run(test)).collect())
 }
 
 /// Passed and failed tests, counted.
 #[must_use]
 pub fn summary(results: &[TestResult<'_>]) -> TestSummary {
     let failed = results.iter().filter(|result| result.failure.is_some()).count() as u32;
-    TestSummary { passed: results.len() as u32 - failed, failed }
+    TestSummary { passed: results.len() as u32 - failed, failed, coverage: None }
 }
 
 /// The failures as findings.

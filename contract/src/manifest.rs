@@ -304,6 +304,47 @@ pub struct TestSummary {
     pub passed: u32,
     /// Tests that failed; never above zero in a signed release.
     pub failed: u32,
+    /// What the tests cover, where the set asks for some coverage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<CoverageSummary>,
+}
+
+/// The clause coverage of the set's TESTs. Each comparison of each policy counts in two ways: as one that decides a
+/// request by being TRUE, and as one that decides by being FALSE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoverageSummary {
+    /// What is asked for, in percent of the ways that are possible.
+    pub required: u32,
+    /// Twice the comparisons.
+    pub ways: u32,
+    /// Ways that some test sees decide.
+    pub decisive: u32,
+    /// Ways that are proven to decide no request at all.
+    pub impossible: u32,
+}
+
+impl CoverageSummary {
+    /// Ways that some test could see decide.
+    #[must_use]
+    pub const fn possible(&self) -> u32 {
+        self.ways.saturating_sub(self.impossible)
+    }
+
+    /// Whether the tests cover what is asked for.
+    #[must_use]
+    pub const fn is_enough(&self) -> bool {
+        self.decisive as u64 * 100 >= self.possible() as u64 * self.required as u64
+    }
+
+    /// The coverage in percent, rounded down; 100 where there is nothing to cover.
+    #[must_use]
+    pub const fn percent(&self) -> u32 {
+        match (self.decisive as u64 * 100).checked_div(self.possible() as u64) {
+            Some(percent) => percent as u32,
+            None => 100,
+        }
+    }
 }
 
 /// The compiler's self-check: the module decided boundary requests as the reference evaluator does. A module that

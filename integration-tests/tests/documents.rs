@@ -62,11 +62,13 @@ fn the_language_guides_examples_compile_and_their_test_passes() {
     let guide = read("docs/language.md");
     let blocks = guide.split("```").skip(1).step_by(2).map(str::trim);
     let examples: Vec<_> = blocks
-        .filter(|block| ["POLICY", "SCHEMA", "TEST"].iter().any(|word| block.starts_with(word)))
+        .filter(|block| {
+            ["POLICY", "SCHEMA", "TEST", "FIXTURE"].iter().any(|word| block.starts_with(word))
+        })
         .collect();
-    assert_eq!(examples.len(), 3);
+    assert_eq!(examples.len(), 5);
     let source = Source { path: "guide.aecp".to_owned(), text: examples.join("\n") };
     let outcome = compile_sources(&Sources::new(vec![source]), &mut |_| ()).unwrap();
     let compiled = outcome.compiled.unwrap_or_else(|| panic!("{:?}", outcome.findings));
-    assert_eq!((compiled.manifest.policies.len(), compiled.manifest.tests.passed), (1, 1));
+    assert_eq!((compiled.manifest.policies.len(), compiled.manifest.tests.passed), (1, 5));
 }

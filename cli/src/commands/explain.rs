@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 }
 
 /// On terminals; elsewhere the colours are left out again.
-fn painted(paint: Paint, text: &str) -> String {
+pub(super) fn painted(paint: Paint, text: &str) -> String {
     let colour = match paint {
         Paint::Good => GOOD,
         Paint::Bad => BAD,

@@ -1,25 +1,36 @@
-//! `aecp test`: a set's TESTs against its WebAssembly.
+//! `aecp test`: a set's TESTs against its WebAssembly, and how good they are.
 
-use std::io::Write as _;
+mod json;
+mod junit;
+mod text;
+
+use std::time::{Duration, Instant};
 
 use aecp_compiler::{
     check::check,
     generate,
     interpret::Loaded,
-    source::Sources,
-    testing::{self, TestResult},
+    set::PolicySet,
+    source::{Sources, Span},
+    testing::{self, Coverage, Failures, Mutation, Runner, TestResult},
+};
+use aecp_contract::{
+    explain::Explanation,
+    manifest::{CoverageSummary, TestSummary},
 };
 use clap::ValueEnum;
 
 use super::SetArgument;
-use crate::{
-    Outcome, diagnostics,
-    terminal::{BAD, FAINT, GOOD, PLAIN},
-};
+use crate::{Outcome, diagnostics, terminal::progress};
 
 /// Run the tests of a policy set against its compiled WebAssembly
 ///
-/// Example: aecp test policies/hipaa --format junit > report.xml
+/// Also says which comparisons of the policies no test depends on (clause coverage), and with --mutants which small
+/// changes to the policies no test would notice. Exit code 1 if a test fails, or if the tests cover less than
+/// --min-coverage or the set's own MIN_COVERAGE, whichever is more.
+///
+/// Example: aecp test policies/hipaa --min-coverage 90 --mutants
+///          aecp test policies/hipaa --format junit > report.xml
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -28,6 +39,12 @@ pub(crate) struct Arguments {
     /// For people, for machines, or for CI servers
     #[arg(long, value_enum, default_value = "text")]
     format: TestFormat,
+    /// The clauses that the tests must cover, in percent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    min_coverage: Option<u32>,
+    /// Also change the policies in many small ways, and list the changes that no test notices
+    #[arg(long)]
+    mutants: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,106 +57,86 @@ enum TestFormat {
     Junit,
 }
 
+/// Everything that a run found out.
+struct Report<'a> {
+    sources: &'a Sources,
+    set: &'a PolicySet,
+    tests: Vec<Timed<'a>>,
+    summary: TestSummary,
+    coverage: Coverage<'a>,
+    covered: CoverageSummary,
+    /// `None` if they were not asked for, or tests failed.
+    mutation: Option<Mutation>,
+}
+
+/// A test with the time it took, and why it failed if it did.
+struct Timed<'a> {
+    result: TestResult<'a>,
+    took: Duration,
+    why: Option<Explanation>,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    anyhow::ensure!(
+        !(arguments.mutants && arguments.format == TestFormat::Junit),
+        "mutants are no test cases: use --mutants with --format text or json"
+    );
     let sources = arguments.set.sources()?;
     let checked = check(&sources);
-    let Some(set) = checked.set else {
+    let Some(set) = &checked.set else {
         diagnostics::print(&checked.findings, &sources);
         return Ok(Outcome::Bad);
     };
-    let core = generate::core_module(&set)?;
-    let results = testing::run(&set, &Loaded::new(&set, &core)?)?;
+    let core = generate::core_module(set)?;
+    let mut runner = Runner::new(set, &Loaded::new(set, &core)?)?;
+    let mut results = Vec::with_capacity(set.tests.len());
+    let mut times = Vec::with_capacity(set.tests.len());
+    for test in &set.tests {
+        let start = Instant::now();
+        results.push(runner.run(test));
+        times.push(start.elapsed());
+    }
     let summary = testing::summary(&results);
-    match arguments.format {
-        TestFormat::Text => text(&results, &sources),
-        TestFormat::Json => json(&results, &sources)?,
-        TestFormat::Junit => junit(&results, &sources, &arguments.set.set.display().to_string())?,
+    let findings = testing::findings(&results);
+    let mut failures = Failures::new(set, &sources);
+    let mut tests = Vec::with_capacity(set.tests.len());
+    for (result, took) in results.into_iter().zip(times) {
+        let why = result.failure.as_ref().and_then(|_| failures.explain(&result));
+        tests.push(Timed { result, took, why });
     }
-    Ok(if summary.failed == 0 { Outcome::Good } else { Outcome::Bad })
-}
-
-fn text(results: &[TestResult<'_>], sources: &Sources) {
-    for result in results {
-        match &result.failure {
-            None => anstream::println!("{GOOD}pass{PLAIN}  {}", result.test.name),
-            Some(failure) => {
-                anstream::println!("{BAD}FAIL{PLAIN}  {}", result.test.name);
-                anstream::println!("      {failure}");
-                anstream::println!("      {FAINT}given {}{PLAIN}", result.test.request);
-            }
-        }
-    }
-    diagnostics::print(&testing::findings(results), sources);
-    let summary = testing::summary(results);
-    if summary == Default::default() {
-        anstream::println!("the set has no tests");
-    } else {
-        anstream::println!("{} passed, {} failed", summary.passed, summary.failed);
-    }
-}
-
-fn place(result: &TestResult<'_>, sources: &Sources) -> (String, usize) {
-    let span = result.test.span;
-    let file = sources.files().get(span.file as usize).map_or("", |file| file.path.as_str());
-    (file.to_owned(), sources.position(span.file, span.start).line)
-}
-
-fn json(results: &[TestResult<'_>], sources: &Sources) -> anyhow::Result<()> {
-    let tests: Vec<_> = results
-        .iter()
-        .map(|result| {
-            let (file, line) = place(result, sources);
-            serde_json::json!({
-                "name": result.test.name,
-                "file": file,
-                "line": line,
-                "passed": result.failure.is_none(),
-                "failure": result.failure,
-            })
-        })
-        .collect();
-    let summary = testing::summary(results);
-    let report = serde_json::json!({
-        "passed": summary.passed, "failed": summary.failed, "tests": tests,
+    let coverage = testing::coverage(set);
+    let own = set.min_coverage.map_or(0, |(percent, _)| percent);
+    let covered = coverage.summary(own.max(arguments.min_coverage.unwrap_or(0)));
+    let mutation = (arguments.mutants && summary.failed == 0).then(|| {
+        progress("trying mutants …");
+        testing::mutants(set, &mut |done, all| progress(format_args!("{done} of {all} mutants tried")))
     });
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, &report)?;
-    writeln!(out)?;
-    Ok(())
+    let report = Report { sources: &sources, set, tests, summary, coverage, covered, mutation };
+    match arguments.format {
+        TestFormat::Text => text::print(&report, &findings),
+        TestFormat::Json => json::print(&report)?,
+        TestFormat::Junit => junit::print(&report, &arguments.set.set.display().to_string())?,
+    }
+    let good = summary.failed == 0 && covered.is_enough();
+    Ok(if good { Outcome::Good } else { Outcome::Bad })
 }
 
-fn junit(results: &[TestResult<'_>], sources: &Sources, set: &str) -> anyhow::Result<()> {
-    let summary = testing::summary(results);
-    let total = summary.passed + summary.failed;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
-    let failed = summary.failed;
-    writeln!(out, r#"<testsuite name="{}" tests="{total}" failures="{failed}">"#, xml(set))?;
-    for result in results {
-        let (file, line) = place(result, sources);
-        let (name, file) = (xml(&result.test.name), xml(&file));
-        write!(out, r#"  <testcase name="{name}" classname="{file}" file="{file}" line="{line}""#)?;
-        match &result.failure {
-            None => writeln!(out, "/>")?,
-            Some(failure) => writeln!(out, r#"><failure message="{}"/></testcase>"#, xml(failure))?,
-        }
+impl Report<'_> {
+    /// The file and line of a place.
+    fn place(&self, span: Span) -> (&str, usize) {
+        let file = self.sources.files().get(span.file as usize).map_or("", |file| file.path.as_str());
+        (file, self.sources.position(span.file, span.start).line)
     }
-    writeln!(out, "</testsuite>")?;
-    Ok(())
 }
 
-fn xml(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            // XML 1.0 has no way to write these.
-            c if c < ' ' && !"\t\n\r".contains(c) => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
+impl Timed<'_> {
+    /// What was expected, in the language's words.
+    fn expected(&self) -> String {
+        aecp_compiler::language::format::outcome(&self.result.test.expect)
     }
-    escaped
+
+    /// The decision that there was instead; `None` if there was none.
+    fn actual(&self) -> Option<&'static str> {
+        self.result.verdict.as_ref().map(|verdict| verdict.decision.as_str())
+    }
 }

@@ -125,6 +125,7 @@ pub(crate) fn table(old: &PolicySet, new: &PolicySet) -> PolicySet {
         invariants: Vec::new(),
         others: Vec::new(),
         proofs: Vec::new(),
+        min_coverage: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the checker says of small sets: each finding by its code and the text that it underlines.
 
+mod fixtures;
+
 use aecp_contract::{manifest::Action, value::Type};
 
 use super::{MAX_POLICIES, check, parse_with, report_limits};

@@ -3,6 +3,7 @@
 mod candidates;
 #[cfg(test)]
 mod cases;
+mod fixtures;
 mod literals;
 mod obligations;
 mod policies;
@@ -89,7 +90,7 @@ pub fn check_files(sources: &Sources, files: &[File], mut findings: Vec<Finding>
                     policies.extend(policies::check(policy, module, &mut types, &mut findings));
                 }
                 Statement::Invariant(invariant) => types.condition(&invariant.never_allow, false),
-                Statement::Schema(_) | Statement::Test(_) => {}
+                Statement::Schema(_) | Statement::Test(_) | Statement::Fixture(_) => {}
             }
         }
     }
@@ -99,17 +100,12 @@ pub fn check_files(sources: &Sources, files: &[File], mut findings: Vec<Finding>
         match &statement.node {
             Statement::Policy(policy) => policies::literals(policy, &types, &mut findings),
             Statement::Invariant(invariant) => types.literals(&invariant.never_allow, &mut findings),
-            Statement::Schema(_) | Statement::Test(_) => {}
+            Statement::Schema(_) | Statement::Test(_) | Statement::Fixture(_) => {}
         }
     }
     policies.sort_by(|a, b| a.info.name.cmp(&b.info.name));
-    let mut checked_tests = Vec::new();
-    let by_name = tests::by_name(files);
-    for statement in statements(files) {
-        if let Statement::Test(test) = &statement.node {
-            checked_tests.push(tests::check(test, &by_name, &types, &mut findings));
-        }
-    }
+    let checked_tests = tests::check(files, &types, &mut findings);
+    let min_coverage = min_coverage(files, &mut findings);
     let declaration =
         |path: &String, ty: &Type| AttributeDeclaration { path: path.clone(), ty: ty.clone() };
     let (mut attributes, mut others) = (Vec::new(), Vec::new());
@@ -129,6 +125,7 @@ pub fn check_files(sources: &Sources, files: &[File], mut findings: Vec<Finding>
         invariants: statements(files).filter_map(invariant).collect(),
         others,
         proofs: Vec::new(),
+        min_coverage,
     });
     let types = types.attributes.into_iter().map(|(path, (ty, _))| (path, ty)).collect();
     Checked { set, types, findings }
@@ -183,7 +180,8 @@ fn report_duplicates(files: &[File], findings: &mut Vec<Finding>) {
     for statement in statements(files) {
         let (many, name) = match &statement.node {
             Statement::Policy(policy) => ("policies", &policy.name),
-            Statement::Test(test) => ("tests", &test.name),
+            Statement::Test(test) => ("tests or fixtures", &test.name),
+            Statement::Fixture(fixture) => ("tests or fixtures", &fixture.name),
             Statement::Invariant(invariant) => ("invariants", &invariant.name),
             Statement::Schema(_) => continue,
         };
@@ -205,6 +203,27 @@ fn report_duplicates(files: &[File], findings: &mut Vec<Finding>) {
             seen.insert((many, &name.node), name.span);
         }
     }
+}
+
+/// The highest MIN_COVERAGE of the modules, and where it stands.
+fn min_coverage(files: &[File], findings: &mut Vec<Finding>) -> Option<(u32, Span)> {
+    let mut highest: Option<(u32, Span)> = None;
+    for percent in files.iter().filter_map(|file| file.min_coverage.as_ref()) {
+        match u32::try_from(percent.node) {
+            Ok(number @ 1..=100) if highest.is_none_or(|(before, _)| before < number) => {
+                highest = Some((number, percent.span));
+            }
+            Ok(1..=100) => {}
+            _ => {
+                let message = format!("`{}` is no percentage of clauses", percent.node);
+                findings.push(
+                    Finding::error(code::BAD_LITERAL, Kind::Type, percent.span, message)
+                        .because("MIN_COVERAGE is a whole number from 1 to 100"),
+                );
+            }
+        }
+    }
+    highest
 }
 
 fn report_limits(policies: usize, attributes: usize, findings: &mut Vec<Finding>) {

@@ -51,6 +51,8 @@ impl Place {
         let word = tokens.word(index);
         match self.statement(tokens) {
             "POLICY" => FIELDS.contains(&word) && word_before(tokens, index, 1) != "WITH",
+            // A TABLE has a column EXPECT.
+            "TEST" if word == "EXPECT" && self.part(tokens) == "TABLE" && self.depth > 1 => false,
             "TEST" | "FIXTURE" => TEST_PARTS.contains(&word),
             _ => false,
         }
@@ -90,11 +92,18 @@ impl Place {
                 attribute(false)
             }
             ("TEST", "EXPECT") => policy(false),
+            ("TEST", "TABLE") if self.is_column(tokens, index) => attribute(false),
+            ("TEST", "TABLE") if !matches!(word, "true" | "false") => policy(false),
             ("TEST" | "FIXTURE", _) if self.depth > 0 && followed => attribute(false),
             ("SCHEMA", _) if self.depth > 0 && followed => attribute(true),
             ("INVARIANT", _) if self.depth > 0 => attribute(false),
             _ => None,
         }
+    }
+
+    /// Whether this token stands in the first line of a TABLE, before its EXPECT.
+    fn is_column(&self, tokens: &Tokens<'_>, index: usize) -> bool {
+        self.part.is_some_and(|part| (part..index).all(|passed| tokens.word(passed) != "EXPECT"))
     }
 
     /// Whether this token stands where `SCOPE: name` has its name.

@@ -171,27 +171,50 @@ fn field() -> impl Strategy<Value = Field> {
     ]
 }
 
-fn statement() -> impl Strategy<Value = Statement> {
-    let declaration = (path(), ty()).prop_map(|(path, ty)| Declaration { path, ty: nowhere(ty) });
-    let value = prop_oneof![
-        3 => literal(),
-        1 => vec(literal(), 0..4).prop_map(|entries| nowhere(Literal::List(entries))),
-    ];
+fn cell() -> impl Strategy<Value = Cell> + Clone {
+    prop_oneof![
+        3 => literal().prop_map(|literal| nowhere(Some(literal.node))),
+        1 => vec(literal(), 0..4).prop_map(|entries| nowhere(Some(Literal::List(entries)))),
+        1 => Just(nowhere(None)),
+    ]
+}
+
+fn given() -> impl Strategy<Value = Given> + Clone {
+    let entry = (path(), cell()).prop_map(|(path, value)| GivenEntry { path, value });
+    (vec(entry, 0..9), option::of(text())).prop_map(|(entries, extends)| Given { entries, extends })
+}
+
+/// Also tables whose rows are too short or too long: they have a text.
+fn expectation() -> impl Strategy<Value = Expectation> {
     let expect = prop_oneof![
         Just(Expect::Allow),
         vec(name(), 1..4).prop_map(Expect::AllowWithAdvisory),
         vec(name(), 0..4).prop_map(Expect::Deny),
-    ];
-    let given = (path(), value).prop_map(|(path, value)| Given { path, value });
+    ]
+    .prop_map(nowhere);
+    let row =
+        (vec(cell(), 0..4), expect.clone()).prop_map(|(cells, expect)| nowhere(Row { cells, expect }));
+    let table = (vec(path(), 1..4), vec(row, 0..5)).prop_map(|(columns, rows)| Table { columns, rows });
+    prop_oneof![
+        2 => expect.prop_map(Expectation::One),
+        1 => table.prop_map(|table| Expectation::Table(nowhere(table))),
+    ]
+}
+
+fn statement() -> impl Strategy<Value = Statement> {
+    let declaration = (path(), ty()).prop_map(|(path, ty)| Declaration { path, ty: nowhere(ty) });
     prop_oneof![
         (any::<bool>(), vec(declaration, 0..5))
             .prop_map(|(strict, declarations)| Statement::Schema(Schema { strict, declarations })),
         (name(), vec(field().prop_map(nowhere), 0..6)).prop_map(|(name, fields)| {
             Statement::Policy(Policy { name, fields, incomplete: false })
         }),
-        (text(), vec(given, 0..9), expect).prop_map(|(name, given, expect)| {
-            Statement::Test(Test { name, given, expect: nowhere(expect) })
-        }),
+        (text(), given(), expectation()).prop_map(|(name, given, expect)| Statement::Test(Test {
+            name,
+            given,
+            expect
+        })),
+        (text(), given()).prop_map(|(name, given)| Statement::Fixture(Fixture { name, given })),
         (name(), any::<bool>(), condition()).prop_map(|(name, assumed, never_allow)| {
             Statement::Invariant(Invariant { name, assumed, never_allow })
         }),
@@ -201,9 +224,13 @@ fn statement() -> impl Strategy<Value = Statement> {
 /// Any file that has a text.
 pub(crate) fn file() -> impl Strategy<Value = File> {
     let statements = vec(statement().prop_map(nowhere), 0..5);
-    (option::of(name()), any::<bool>(), statements).prop_map(|(module, default_deny, statements)| File {
-        module,
-        default_deny,
-        statements,
-    })
+    let min_coverage = option::of((0..1000_i64).prop_map(nowhere));
+    (option::of(name()), any::<bool>(), min_coverage, statements).prop_map(
+        |(module, default_deny, min_coverage, statements)| File {
+            module,
+            default_deny,
+            min_coverage,
+            statements,
+        },
+    )
 }

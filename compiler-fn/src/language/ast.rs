@@ -48,6 +48,8 @@ pub struct File {
     pub module: Option<Name>,
     /// `DEFAULT: DENY`.
     pub default_deny: bool,
+    /// `MIN_COVERAGE: 80`, in percent; checked later.
+    pub min_coverage: Option<Spanned<i64>>,
     /// The statements in their order.
     pub statements: Vec<Spanned<Statement>>,
 }
@@ -61,6 +63,8 @@ pub enum Statement {
     Policy(Policy),
     /// `TEST "…" { … }`
     Test(Test),
+    /// `FIXTURE "…" { … }`
+    Fixture(Fixture),
     /// `INVARIANT name { … }`
     Invariant(Invariant),
 }
@@ -373,21 +377,69 @@ pub enum Literal {
 /// A test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Test {
-    /// Unique in the set.
+    /// Unique among the set's tests and fixtures.
     pub name: Text,
-    /// `GIVEN: { path: literal, … }`
-    pub given: Vec<Given>,
-    /// `EXPECT: …`
-    pub expect: Spanned<Expect>,
+    /// `GIVEN: { … } [EXTENDS "…"]`
+    pub given: Given,
+    /// `EXPECT: …` or `TABLE: { … }`
+    pub expect: Expectation,
+}
+
+/// Attributes that tests share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fixture {
+    /// Unique among the set's tests and fixtures.
+    pub name: Text,
+    /// `GIVEN: { … } [EXTENDS "…"]`
+    pub given: Given,
+}
+
+/// `GIVEN: { path: value, … } [EXTENDS "…"]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// The test's own attributes, in their order.
+    pub entries: Vec<GivenEntry>,
+    /// The fixture or test whose attributes it takes over, but for its own.
+    pub extends: Option<Text>,
 }
 
 /// One attribute of a test's request.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Given {
+pub struct GivenEntry {
     /// The attribute.
     pub path: Path,
     /// Its value.
-    pub value: Spanned<Literal>,
+    pub value: Cell,
+}
+
+/// A value; `None` is `MISSING`.
+pub type Cell = Spanned<Option<Literal>>;
+
+/// What a test expects, once or row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expectation {
+    /// `EXPECT: …`
+    One(Spanned<Expect>),
+    /// `TABLE: { … }`
+    Table(Spanned<Table>),
+}
+
+/// `TABLE: { path | … | EXPECT   value | … | outcome … }`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The attributes; at least one.
+    pub columns: Vec<Path>,
+    /// The rows; each is a test. That each has a cell for every column is checked later.
+    pub rows: Vec<Spanned<Row>>,
+}
+
+/// A row of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// What the request has for the columns.
+    pub cells: Vec<Cell>,
+    /// What is expected of it.
+    pub expect: Spanned<Expect>,
 }
 
 /// What a test expects.

@@ -6,6 +6,7 @@
 
 mod conditions;
 mod layout;
+mod test;
 #[cfg(test)]
 mod tests;
 mod weave;
@@ -14,7 +15,7 @@ mod write;
 use std::ops::Range;
 
 use super::{
-    ast::{Atom, Condition, Expect, Field, File, Policy, Spanned, Statement},
+    ast::{Atom, Condition, Expect, Field, File, Literal, Policy, Spanned, Statement},
     parse::{MAX_NESTING, parse},
     tokens::{Token, TokenKind, Tokens},
 };
@@ -80,8 +81,13 @@ pub fn field(field: &Spanned<Field>) -> String {
 /// Writes a condition in one line.
 #[must_use]
 pub fn condition(condition: &Condition) -> String {
-    let line = field(&Spanned::new(Field::Filter(condition.clone()), condition.span));
-    line.strip_prefix("FILTER: ").unwrap_or(&line).to_owned()
+    write::condition(condition)
+}
+
+/// Writes a literal.
+#[must_use]
+pub fn literal(literal: &Literal) -> String {
+    write::literal(literal)
 }
 
 /// Writes an atom in one line.
@@ -127,11 +133,21 @@ impl Printer<'_> {
         let word_at =
             |word: &str| self.token(0..u32::MAX, |_, found| found == word).map(|token| token.start);
         let (module, default) = (word_at("MODULE").unwrap_or(0), word_at("DEFAULT").unwrap_or(0));
+        let coverage = word_at("MIN_COVERAGE").unwrap_or(0);
         if let Some(name) = &file.module {
             self.line(0, Gap::Keep, format!("MODULE {}", name.node), module);
         }
+        let mut options = Vec::new();
         if file.default_deny {
-            self.line(0, Gap::Keep, "DEFAULT: DENY".to_owned(), default);
+            options.push((default, "DEFAULT: DENY".to_owned()));
+        }
+        if let Some(percent) = &file.min_coverage {
+            options.push((coverage, format!("MIN_COVERAGE: {}", percent.node)));
+        }
+        // Both orders are sound, and the author's is kept.
+        options.sort_by_key(|(at, _)| *at);
+        for (at, text) in options {
+            self.line(0, Gap::Keep, text, at);
         }
         for statement in &file.statements {
             let span = statement.span;
@@ -139,6 +155,7 @@ impl Printer<'_> {
                 Statement::Schema(schema) => self.schema(schema, span),
                 Statement::Policy(policy) => self.policy(policy, span),
                 Statement::Test(test) => self.test(test, span),
+                Statement::Fixture(fixture) => self.fixture(fixture, span),
                 Statement::Invariant(invariant) => self.invariant(invariant, span),
             }
         }
@@ -194,17 +211,16 @@ fn fits(indent: usize, text: &str, columns: usize) -> bool {
     indent + text.chars().count() <= columns
 }
 
-/// EXPECT's line.
-fn expect(expect: &Expect) -> String {
+/// What stands behind `EXPECT: `, or in the last column of a table.
+#[must_use]
+pub fn outcome(expect: &Expect) -> String {
     let names = |names: &[super::ast::Name]| {
         names.iter().map(|name| name.node.as_str()).collect::<Vec<_>>().join(", ")
     };
     match expect {
-        Expect::Allow => "EXPECT: ALLOW".to_owned(),
-        Expect::AllowWithAdvisory(policies) => {
-            format!("EXPECT: ALLOW WITH ADVISORY {}", names(policies))
-        }
-        Expect::Deny(policies) if policies.is_empty() => "EXPECT: DENY".to_owned(),
-        Expect::Deny(policies) => format!("EXPECT: DENY BY {}", names(policies)),
+        Expect::Allow => "ALLOW".to_owned(),
+        Expect::AllowWithAdvisory(policies) => format!("ALLOW WITH ADVISORY {}", names(policies)),
+        Expect::Deny(policies) if policies.is_empty() => "DENY".to_owned(),
+        Expect::Deny(policies) => format!("DENY BY {}", names(policies)),
     }
 }

@@ -14,6 +14,7 @@ mod literals;
 mod recover;
 mod split;
 mod test_parts;
+mod test_recovery;
 #[cfg(test)]
 mod tests;
 pub(crate) mod words;
@@ -121,14 +122,19 @@ impl<'t> Reader<'t> {
             Err(refusal) => return self.diagnose(Rule::one_header, &piece, &refusal),
         };
         let builder = self.builder(&piece);
+        let mut min_coverage = None;
         for part in parts {
             match part.as_rule() {
                 Rule::module => {
                     tree.module = part.into_inner().next_of(Rule::name).map(|name| builder.word(&name));
                 }
                 Rule::default_deny => tree.default_deny = true,
+                Rule::min_coverage => min_coverage = part.into_inner().next_of(Rule::integer),
                 _ => {}
             }
+        }
+        if let Some(number) = min_coverage {
+            tree.min_coverage = self.build(&piece, |builder| builder.integer(number));
         }
     }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::language::{
     arbitrary,
-    ast::{Atom, Condition, ConditionKind, Expect, Field, Operand},
+    ast::{Atom, Condition, ConditionKind, Expect, Expectation, Field, Given, Operand},
     format::print,
 };
 use crate::source::Span;
@@ -123,12 +123,18 @@ impl Names {
                 Statement::Policy(policy) => names.policy(policy),
                 Statement::Test(test) => {
                     names.add(test.name.span, SymbolKind::Example, true);
-                    test.given.iter().for_each(|given| names.attribute(given.path.span));
-                    if let Expect::AllowWithAdvisory(policies) | Expect::Deny(policies) =
-                        &test.expect.node
-                    {
-                        policies.iter().for_each(|name| names.add(name.span, SymbolKind::Policy, false));
+                    names.given(&test.given);
+                    match &test.expect {
+                        Expectation::One(expect) => names.expect(&expect.node),
+                        Expectation::Table(table) => {
+                            table.node.columns.iter().for_each(|path| names.attribute(path.span));
+                            table.node.rows.iter().for_each(|row| names.expect(&row.node.expect.node));
+                        }
                     }
+                }
+                Statement::Fixture(fixture) => {
+                    names.add(fixture.name.span, SymbolKind::Example, true);
+                    names.given(&fixture.given);
                 }
                 Statement::Invariant(invariant) => names.condition(&invariant.never_allow),
             }
@@ -138,6 +144,19 @@ impl Names {
 
     fn add(&mut self, span: Span, kind: SymbolKind, declares: bool) {
         self.0.insert((span, kind, declares));
+    }
+
+    fn given(&mut self, given: &Given) {
+        given.entries.iter().for_each(|entry| self.attribute(entry.path.span));
+        if let Some(base) = &given.extends {
+            self.add(base.span, SymbolKind::Example, false);
+        }
+    }
+
+    fn expect(&mut self, expect: &Expect) {
+        if let Expect::AllowWithAdvisory(policies) | Expect::Deny(policies) = expect {
+            policies.iter().for_each(|name| self.add(name.span, SymbolKind::Policy, false));
+        }
     }
 
     fn attribute(&mut self, span: Span) {

@@ -5,9 +5,9 @@ use aecp_contract::{
     value::Type,
 };
 
-use super::{COLUMNS, Gap, INDENT, Printer, expect, fits, write};
+use super::{COLUMNS, Gap, INDENT, Printer, fits, write};
 use crate::{
-    language::ast::{Declaration, Field, Invariant, Literal, Policy, Schema, Spanned, Test},
+    language::ast::{Declaration, Field, Invariant, Policy, Schema, Spanned},
     source::Span,
 };
 
@@ -135,61 +135,6 @@ impl Printer<'_> {
         self.line(INDENT, Gap::Keep, format!("{keyword}: ["), span.start);
         self.entries(2 * INDENT, entries.into_iter());
         self.close(INDENT, "]", span);
-    }
-
-    pub(super) fn test(&mut self, test: &Test, span: Span) {
-        self.line(0, Gap::Blank, format!("TEST {} {{", write::text(&test.name.node)), span.start);
-        let given = self.given_place(span);
-        let outcome = expect(&test.expect.node);
-        // Both orders are sound, and the author's is kept.
-        if test.expect.span.start < given.start {
-            self.line(INDENT, Gap::Keep, outcome, test.expect.span.start);
-            self.given(test, given);
-        } else {
-            self.given(test, given);
-            self.line(INDENT, Gap::Keep, outcome, test.expect.span.start);
-        }
-        self.close(0, "}", span);
-    }
-
-    /// From GIVEN's keyword to its closing brace, which the tree does not keep.
-    fn given_place(&self, test: Span) -> Span {
-        let within = test.start..test.end;
-        let Some(keyword) = self.token(within, |_, word| word == "GIVEN") else {
-            return Span { file: test.file, start: 0, end: 0 };
-        };
-        let close = self.token(keyword.end..test.end, |_, word| word == "}");
-        Span { start: keyword.start, end: close.map_or(keyword.end, |token| token.end), ..test }
-    }
-
-    /// As many entries on a line as fit, under each other; one on each if there are comments among them.
-    fn given(&mut self, test: &Test, span: Span) {
-        let entry = |path: &str, value: &Literal| format!("{path}: {}", write::literal(value));
-        let mut entries =
-            test.given.iter().map(|given| (entry(&given.path.node, &given.value.node), given.path.span));
-        if self.commented(span.start..span.end) {
-            self.line(INDENT, Gap::Keep, "GIVEN: {".to_owned(), span.start);
-            self.entries(2 * INDENT, entries);
-            return self.close(INDENT, "}", span);
-        }
-        let Some((first, _)) = entries.next() else {
-            return self.line(INDENT, Gap::Keep, "GIVEN: {}".to_owned(), span.start);
-        };
-        let opening = "GIVEN: { ";
-        let (mut indent, mut gap, mut anchor) = (INDENT, Gap::Keep, span.start);
-        let mut line = format!("{opening}{first}");
-        for (entry, place) in entries {
-            line.push(',');
-            // Two columns for what may follow: a comma, or a space and the brace.
-            if indent + line.chars().count() + entry.chars().count() + 3 <= COLUMNS {
-                line.push(' ');
-                line.push_str(&entry);
-            } else {
-                self.line(indent, gap, std::mem::replace(&mut line, entry), anchor);
-                (indent, gap, anchor) = (INDENT + opening.len(), Gap::None, place.start);
-            }
-        }
-        self.line(indent, gap, format!("{line} }}"), anchor);
     }
 
     pub(super) fn invariant(&mut self, invariant: &Invariant, span: Span) {

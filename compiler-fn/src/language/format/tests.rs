@@ -158,6 +158,49 @@ SCHEMA {
 }
 
 #[test]
+fn tables_stand_in_columns_and_fixtures_like_tests() {
+    let text = r#"MIN_COVERAGE: 80 DEFAULT: DENY
+FIXTURE "f" { GIVEN: { a: MISSING, b: 1 } EXTENDS "g" }
+TEST "l" { EXPECT: DENY GIVEN: { a.long.path.of.an.attribute: "with a long value" } EXTENDS "a fixture with a very long name" }
+TEST "t" { TABLE: { storage.location|n|EXPECT "eu-west-1"|[1,2]|ALLOW
+ MISSING | 15m | DENY BY p ,
+ q -- one
+ -- two
+
+ "é" | ALLOW WITH ADVISORY p } GIVEN: { a: 1 -- three
+ } EXTENDS "f" }
+"#;
+    let expected = r#"MIN_COVERAGE: 80
+DEFAULT: DENY
+
+FIXTURE "f" {
+  GIVEN: { a: MISSING, b: 1 } EXTENDS "g"
+}
+
+TEST "l" {
+  EXPECT: DENY
+  GIVEN: { a.long.path.of.an.attribute: "with a long value" }
+    EXTENDS "a fixture with a very long name"
+}
+
+TEST "t" {
+  TABLE: {
+    storage.location | n      | EXPECT
+    "eu-west-1"      | [1, 2] | ALLOW
+    MISSING          | 15m    | DENY BY p, q -- one
+    -- two
+
+    "é"              | ALLOW WITH ADVISORY p
+  }
+  GIVEN: {
+    a: 1 -- three
+  } EXTENDS "f"
+}
+"#;
+    assert_eq!(laid_out(text), expected);
+}
+
+#[test]
 fn a_file_with_syntax_errors_is_refused() {
     assert!(format("POLICY p {").is_err());
     assert_eq!(format("").unwrap(), "");

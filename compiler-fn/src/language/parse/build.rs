@@ -9,9 +9,7 @@ use pest::iterators::{Pair, Pairs};
 use super::grammar::Rule;
 use crate::{
     findings::Finding,
-    language::ast::{
-        Declaration, Expect, Given, Invariant, Literal, Name, Policy, Schema, Spanned, Statement, Test,
-    },
+    language::ast::{Declaration, Invariant, Name, Policy, Schema, Spanned, Statement},
     source::Span,
 };
 
@@ -78,6 +76,7 @@ impl Builder {
             Rule::schema => Statement::Schema(self.schema(node)),
             Rule::policy => Statement::Policy(self.policy(node)?),
             Rule::test => Statement::Test(self.test(node)?),
+            Rule::fixture => Statement::Fixture(self.fixture(node)?),
             Rule::invariant => Statement::Invariant(self.invariant(node)?),
             _ => return None,
         };
@@ -154,63 +153,7 @@ impl Builder {
         Some(self.word(&node.into_inner().next_of(Rule::name)?))
     }
 
-    // ---- TEST and INVARIANT
-
-    pub(super) fn given_entry(&mut self, node: Node<'_>) -> Option<Given> {
-        let mut parts = node.into_inner();
-        let path = self.word(&parts.next_of(Rule::path)?);
-        let value = parts.next_of(Rule::given_value)?;
-        let span = self.span(&value);
-        let inner = value.into_inner().next()?;
-        let value = if inner.as_rule() == Rule::literal {
-            self.literal(inner)?
-        } else {
-            let entries = inner.into_inner().filter(|part| part.as_rule() == Rule::literal);
-            let entries: Option<Vec<_>> = entries.map(|entry| self.literal(entry)).collect();
-            Spanned::new(Literal::List(entries?), span)
-        };
-        Some(Given { path, value })
-    }
-
-    pub(super) fn expect(&self, node: Node<'_>) -> Option<Spanned<Expect>> {
-        let span = self.span(&node);
-        let inner = node.into_inner().next_of(Rule::outcome)?.into_inner().next()?;
-        let denies = inner.as_rule() == Rule::deny;
-        let names = inner.into_inner().next_of(Rule::names).map(|names| {
-            let names = names.into_inner().filter(|part| part.as_rule() == Rule::name);
-            names.map(|name| self.word(&name)).collect()
-        });
-        let expect = match (denies, names) {
-            (true, names) => Expect::Deny(names.unwrap_or_default()),
-            (false, Some(names)) => Expect::AllowWithAdvisory(names),
-            (false, None) => Expect::Allow,
-        };
-        Some(Spanned::new(expect, span))
-    }
-
-    fn test(&mut self, node: Node<'_>) -> Option<Test> {
-        let mut parts = node.into_inner();
-        let name = self.text(parts.next_of(Rule::test_head)?.into_inner().next_of(Rule::text)?)?;
-        let mut draft = super::test_parts::Draft::default();
-        for part in parts {
-            let place = self.span(&part);
-            match part.as_rule() {
-                Rule::given => {
-                    let mut entries = part.into_inner();
-                    let head = entries.next_of(Rule::given_head).map_or(place, |head| self.span(&head));
-                    let entries = entries.filter(|part| part.as_rule() == Rule::given_entry);
-                    let entries = entries.filter_map(|entry| self.given_entry(entry)).collect();
-                    draft.given(head, entries, &mut self.findings);
-                }
-                Rule::expect => {
-                    let expect = self.expect(part);
-                    draft.expect(place, expect, &mut self.findings);
-                }
-                _ => {}
-            }
-        }
-        draft.finish(name, &mut self.findings)
-    }
+    // ---- INVARIANT
 
     fn invariant(&mut self, node: Node<'_>) -> Option<Invariant> {
         let mut parts = node.into_inner();

@@ -145,9 +145,10 @@ impl Reader<'_> {
         let word = self.tokens.word(index);
         let kind = self.tokens.all.get(index).map_or(TokenKind::Symbol, |token| token.kind);
         let expects = |rule: Rule| expected.contains(&rule);
+        let table = expects(Rule::cell) || expects(Rule::bar) || expects(Rule::outcome);
         let symbol = match word {
             "&&" | "&" => Some("AND"),
-            "||" | "|" => Some("OR"),
+            "||" | "|" if !table => Some("OR"),
             "!" => Some("NOT"),
             "<>" => Some("!="),
             "=>" => Some(">="),
@@ -184,7 +185,7 @@ impl Reader<'_> {
         let is_name = |name: &str| name.starts_with(|c: char| c.is_ascii_lowercase()) && name.is_ascii();
         let takes_path =
             wants_name || expects(Rule::value) || expects(Rule::condition) || expects(Rule::clause);
-        if takes_path && lower != word && lower.split('.').all(is_name) {
+        if takes_path && lower != word && word != "EXPECT" && lower.split('.').all(is_name) {
             return finding.because("names are lower case").try_instead(format!("write `{lower}`"));
         }
         let near = expects(Rule::tail).then(|| suggestion(word, &OPERATORS)).flatten();

@@ -4,16 +4,15 @@ use std::ops::Range;
 
 use super::{
     Reader, Refusal,
-    build::{Builder, Node, Parts as _, is_strict},
+    build::{Builder, Node, is_strict},
     grammar::Rule,
     split::Body,
-    test_parts::Draft,
-    words::{FIELDS, STATEMENTS, TEST_PARTS, meant, suggestion},
+    words::{FIELDS, STATEMENTS, meant, one_of, suggestion},
 };
 use crate::{
     findings::{Finding, Kind, code},
     language::{
-        ast::{Declaration, Name, Policy, Schema, Spanned, Statement, Test},
+        ast::{Declaration, Name, Policy, Schema, Spanned, Statement},
         tokens::TokenKind,
     },
     source::Span,
@@ -39,6 +38,7 @@ impl Reader<'_> {
             _ if !exact => None,
             Some("SCHEMA") => Some(Statement::Schema(self.schema(&piece))),
             Some("TEST") => self.test(&piece).map(Statement::Test),
+            Some("FIXTURE") => self.fixture(&piece).map(Statement::Fixture),
             _ => self.invariant(&piece),
         };
         self.policy = None;
@@ -49,7 +49,7 @@ impl Reader<'_> {
     }
 
     /// Gives a part to the grammar and builds it, or reports what is wrong.
-    fn part<T>(
+    pub(super) fn part<T>(
         &mut self,
         rule: Rule,
         piece: &Range<usize>,
@@ -68,7 +68,7 @@ impl Reader<'_> {
     }
 
     /// From the statement's keyword to its opening brace, or to where its body seems to start without one.
-    fn head(&self, piece: &Range<usize>, starts: impl Fn(usize) -> bool) -> Range<usize> {
+    pub(super) fn head(&self, piece: &Range<usize>, starts: impl Fn(usize) -> bool) -> Range<usize> {
         let mut end = piece.start + 1;
         while end < piece.end && !starts(end) {
             end += 1;
@@ -152,59 +152,7 @@ impl Reader<'_> {
         })
     }
 
-    // ---- TEST and INVARIANT
-
-    fn test(&mut self, piece: &Range<usize>) -> Option<Test> {
-        let head = self.head(piece, |index| self.starts_test_part(index));
-        let name = self.part(Rule::one_test_head, &head, |builder, node| {
-            builder.text(node.into_inner().next_of(Rule::text)?)
-        });
-        let body = self.split(head.end..piece.end, |index| self.starts_test_part(index));
-        let mut draft = Draft::default();
-        let before = self.findings.len();
-        for piece in &body.pieces {
-            let place = self.place(piece);
-            match meant(self.tokens.word(piece.start), &TEST_PARTS) {
-                Some("GIVEN") => {
-                    let entries = self.given(piece);
-                    draft.given(place, entries, &mut self.findings);
-                }
-                Some("EXPECT") => {
-                    let expect =
-                        self.part(Rule::one_expect, piece, |builder, node| builder.expect(node));
-                    draft.expect(place, expect, &mut self.findings);
-                }
-                _ => {
-                    let message =
-                        format!("expected `GIVEN` or `EXPECT`, found {}", self.found(piece.start));
-                    self.report(self.error_at(piece.start, message));
-                }
-            }
-        }
-        self.finish(&head, &body);
-        // What seems to be missing may be what is broken.
-        let broken = self.findings.len() > before || name.is_none();
-        let mut missing = Vec::new();
-        let test = draft.finish(name?, &mut missing);
-        if !broken {
-            self.findings.append(&mut missing);
-        }
-        test
-    }
-
-    fn given(&mut self, piece: &Range<usize>) -> Vec<crate::language::ast::Given> {
-        let head = self.head(piece, |index| index > piece.start + 1 && self.starts_entry(index));
-        if self.part(Rule::one_given_head, &head, |_, _| Some(())).is_none() {
-            return Vec::new();
-        }
-        let body = self.split(head.end..piece.end, |index| self.starts_entry(index));
-        let mut entries = Vec::new();
-        for piece in &body.pieces {
-            entries.extend(self.part(Rule::one_given_entry, piece, Builder::given_entry));
-        }
-        self.finish(&head, &body);
-        entries
-    }
+    // ---- INVARIANT
 
     fn invariant(&mut self, piece: &Range<usize>) -> Option<Statement> {
         let head = self.head(piece, |_| false);
@@ -220,7 +168,7 @@ impl Reader<'_> {
     // ---- what all have
 
     /// Reports what is wrong with the braces around a body and behind it.
-    fn finish(&mut self, head: &Range<usize>, body: &Body) {
+    pub(super) fn finish(&mut self, head: &Range<usize>, body: &Body) {
         for stray in &body.stray {
             let error = self.error_at(*stray, "this `}` closes nothing");
             self.report(error.try_instead("remove it"));
@@ -253,13 +201,13 @@ impl Reader<'_> {
         let message = format!("expected a statement, found {}", self.found(tail.start));
         let error = self.error_at(tail.start, message);
         self.report(match word {
-            "MODULE" | "DEFAULT" => error.because(format!("`{word}` stands before the first statement")),
+            "MODULE" | "DEFAULT" | "MIN_COVERAGE" => {
+                error.because(format!("`{word}` stands before the first statement"))
+            }
             "}" => error.because("this `}` closes nothing"),
             _ => match suggestion(word, &STATEMENTS) {
                 Some(suggestion) => error.try_instead(suggestion),
-                None => {
-                    error.because("a statement starts with `POLICY`, `SCHEMA`, `TEST` or `INVARIANT`")
-                }
+                None => error.because(format!("a statement starts with {}", one_of(&STATEMENTS))),
             },
         });
     }

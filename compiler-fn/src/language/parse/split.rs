@@ -51,7 +51,7 @@ impl Reader<'_> {
         }
         match meant(word, &STATEMENTS) {
             Some("SCHEMA") => opens(index + 1) || opens(index + 2),
-            Some("TEST") => next == Some(TokenKind::Text),
+            Some("TEST" | "FIXTURE") => next == Some(TokenKind::Text),
             Some(_) => next == Some(TokenKind::Word),
             None => false,
         }
@@ -62,9 +62,22 @@ impl Reader<'_> {
         self.starts_part(index, &FIELDS) && !(index > 0 && self.tokens.word(index - 1) == "WITH")
     }
 
-    /// Whether GIVEN or EXPECT starts at this token.
+    /// Whether GIVEN, EXPECT or TABLE starts at this token; EXPECT is also the last column of a table.
     pub(super) fn starts_test_part(&self, index: usize) -> bool {
-        self.starts_part(index, &TEST_PARTS)
+        self.starts_part(index, &TEST_PARTS) && !(index > 0 && self.tokens.word(index - 1) == "|")
+    }
+
+    /// Whether a row of a table starts at this token: on a line of its own or behind an outcome, unless that goes on.
+    pub(super) fn starts_row(&self, index: usize) -> bool {
+        let before = index.checked_sub(1).map_or("", |before| self.tokens.word(before));
+        let goes_on = ["|", ",", "BY", "WITH", "ADVISORY"];
+        if goes_on.contains(&before) || goes_on.contains(&self.tokens.word(index)) || before == "[" {
+            return false;
+        }
+        let is_name = before.starts_with(|c: char| c.is_ascii_lowercase());
+        let outcome = matches!(before, "ALLOW" | "DENY") || (is_name && !self.is_literal(index - 1));
+        let closes = matches!(self.tokens.word(index), "}" | "]" | ")");
+        !closes && (self.is_first_on_line(index) || outcome)
     }
 
     fn starts_part(&self, index: usize, keywords: &[&'static str]) -> bool {
@@ -77,7 +90,7 @@ impl Reader<'_> {
             return first_on_line && keywords.contains(&word);
         }
         let shouted = word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-        let of_file = word == "DEFAULT";
+        let of_file = matches!(word, "DEFAULT" | "MIN_COVERAGE");
         !word.contains('.') && !of_file && (shouted || first_on_line || meant(word, keywords).is_some())
     }
 

@@ -3,7 +3,7 @@
 use crate::findings::nearest;
 
 /// Starts of statements.
-pub(crate) const STATEMENTS: [&str; 4] = ["SCHEMA", "POLICY", "TEST", "INVARIANT"];
+pub(crate) const STATEMENTS: [&str; 5] = ["SCHEMA", "POLICY", "TEST", "FIXTURE", "INVARIANT"];
 
 /// Starts of a policy's fields.
 pub(crate) const FIELDS: [&str; 17] = [
@@ -27,7 +27,7 @@ pub(crate) const FIELDS: [&str; 17] = [
 ];
 
 /// Starts of a test's parts.
-pub(crate) const TEST_PARTS: [&str; 2] = ["GIVEN", "EXPECT"];
+pub(crate) const TEST_PARTS: [&str; 3] = ["GIVEN", "EXPECT", "TABLE"];
 
 /// What may follow the attribute of a condition.
 pub(crate) const OPERATORS: [&str; 11] =
@@ -56,9 +56,23 @@ pub(crate) const METHODS: [&str; 3] = ["LAST", "REDACT", "HASH"];
 pub(crate) const OUTCOMES: [&str; 2] = ["ALLOW", "DENY"];
 
 /// Words within statements that start nothing.
-const INNER: [&str; 14] = [
-    "MODULE", "DEFAULT", "STRICT", "WHERE", "FROM", "UNTIL", "WITH", "PER", "BY", "CIDR", "MISSING",
-    "NEVER", "ADVISORY", "ASSUMED",
+const INNER: [&str; 16] = [
+    "MODULE",
+    "DEFAULT",
+    "MIN_COVERAGE",
+    "STRICT",
+    "WHERE",
+    "FROM",
+    "UNTIL",
+    "WITH",
+    "PER",
+    "BY",
+    "CIDR",
+    "MISSING",
+    "NEVER",
+    "ADVISORY",
+    "EXTENDS",
+    "ASSUMED",
 ];
 
 /// The keyword that `word` is but for its case.

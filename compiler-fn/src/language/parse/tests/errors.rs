@@ -1,7 +1,7 @@
 use crate::{
     findings::Kind,
     language::{
-        ast::{Field, Statement},
+        ast::{Expectation, Field, Statement},
         parse::parse,
     },
 };
@@ -67,7 +67,7 @@ TEST "t" { GIVEN: { a: 1 b c: 2 } EXPECT: DENY }
     assert!(first.incomplete && second.incomplete);
     assert!(matches!(&first.fields[..], [field] if matches!(field.node, Field::Enforcement(_))));
     assert_eq!(second.fields.len(), 2);
-    assert!(matches!(&test.node, Statement::Test(test) if test.given.len() == 1));
+    assert!(matches!(&test.node, Statement::Test(test) if test.given.entries.len() == 1));
 }
 
 #[test]
@@ -233,10 +233,66 @@ fn literals_without_a_value_are_errors_at_their_place() {
 
 #[test]
 fn a_test_has_given_and_expect_once_each() {
-    assert_eq!(one("TEST \"t\" { GIVEN: {} }").1, "test `t` has no `EXPECT`");
+    assert_eq!(one("TEST \"t\" { GIVEN: {} }").1, "test `t` has no `EXPECT` or `TABLE`");
     assert_eq!(one("TEST \"t\" { EXPECT: DENY }").1, "test `t` has no `GIVEN`");
     let twice = one("TEST \"t\" { GIVEN: {} EXPECT: DENY EXPECT: ALLOW }");
     is(twice, "EXPECT: ALLOW", "`EXPECT` stands twice in one test", "");
+}
+
+#[test]
+fn a_broken_row_is_reported_and_the_others_are_read() {
+    let text = "TEST \"t\" {
+  GIVEN: { a: 1 } EXTENDS \"f\"
+  TABLE: {
+    b | c | EXPECT
+    1 | 2 | ALOW
+    1 | | ALLOW
+    1 | 2
+    3 | 4 | DENY BY p
+  }
+}
+TEST \"u\" { GIVEN: {} EXTENDS f EXPECT: ALLOW }
+FIXTURE \"f\" { GIVEN: {} EXPECT: ALLOW }";
+    let expected = [
+        ("ALOW", "unknown outcome `ALOW`"),
+        ("|", "expected a value or `ALLOW` or `DENY`, found `|`"),
+        ("2", "expected `|` after `2`"),
+        ("f", "expected a string, found `f`"),
+        ("EXPECT", "expected `GIVEN`, found `EXPECT`"),
+    ];
+    assert_eq!(errors(text), expected.map(|(at, message)| (at, message.to_owned())));
+    let parsed = parse(0, text);
+    let Some(Statement::Test(test)) = parsed.file.statements.first().map(|it| &it.node) else {
+        panic!("{:?}", parsed.file)
+    };
+    assert_eq!(test.given.extends.as_ref().map(|name| name.node.as_str()), Some("f"));
+    let Expectation::Table(table) = &test.expect else { panic!("{test:?}") };
+    assert_eq!(table.node.rows.len(), 1);
+    // Without a row that can be read there is no table, rather than an empty one.
+    let text = "TEST \"t\" {\n GIVEN: {}\n TABLE: {\n a | EXPECT\n 1 | ALL";
+    assert!(!errors(text).is_empty());
+    assert_eq!(parse(0, text).file.statements, []);
+}
+
+#[test]
+fn unfinished_tables_and_fixtures_are_told_at_their_end() {
+    is(one("FIXTURE \"f\" {"), "{", "expected `}` after `{`", "");
+    is(one("FIXTURE \"f\" { }"), "\"f\"", "fixture `f` has no `GIVEN`", "");
+    is(one("TEST \"t\" { GIVEN: {} TABLE: { a | EXPECT 1 | ALLOW }"), "}", "expected `}` after `}`", "");
+    is(
+        one("TEST \"t\" { GIVEN: {} TABLE: { a | EXPECT 1 |"),
+        "|",
+        "expected a value or `ALLOW` or `DENY` after `|`",
+        "",
+    );
+    let both = one("TEST \"t\" { GIVEN: {} EXPECT: ALLOW TABLE: { a | EXPECT } }");
+    is(both, "TABLE: { a | EXPECT }", "a test has `EXPECT` or `TABLE`, not both", "");
+    is(
+        one("TEST \"t\" { GIVEN: {} TABLE: { EXPECT\n ALLOW } }"),
+        "EXPECT",
+        "expected an attribute, found `EXPECT`",
+        "",
+    );
 }
 
 #[test]

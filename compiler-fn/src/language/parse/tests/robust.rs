@@ -60,7 +60,7 @@ fn what_nests_too_deeply_is_a_limit_error_and_nothing_overflows() {
 }
 
 /// Tokens and fragments that texts near the language are made of.
-const FRAGMENTS: [&str; 40] = [
+const FRAGMENTS: [&str; 47] = [
     "POLICY ",
     "SCHEMA ",
     "TEST ",
@@ -97,6 +97,13 @@ const FRAGMENTS: [&str; 40] = [
     "15m",
     "GIVEN: ",
     "EXPECT: ",
+    "EXPECT ",
+    "ALLOW ",
+    "FIXTURE ",
+    "EXTENDS ",
+    "TABLE: ",
+    "| ",
+    "MISSING ",
     "DENY ",
     "\\",
     "\r",

@@ -261,15 +261,24 @@ fn every_other_field_parses() {
 fn modules_schemas_tests_and_invariants_parse() {
     let file = tree(
         r#"# a module
-MODULE m DEFAULT: DENY
+MODULE m MIN_COVERAGE: 80 DEFAULT: DENY
 SCHEMA STRICT {
   customer.region: ENUM("EU", "US",), payload.size_kb: INT
   principal.roles: LIST<STRING>
 }
 TEST "t" {
   GIVEN: { a.b: "x", n: 1
-           roles: ["a"], none: [], }
+           roles: ["a"], none: [], gone: MISSING, } EXTENDS "f"
   EXPECT: DENY BY p, q
+}
+FIXTURE "f" { GIVEN: { n: 1 } }
+TEST "rows" {
+  TABLE: { a.b | n | EXPECT
+    "x" | [] | DENY BY p,
+      q
+    MISSING | 2 | ALLOW
+    ALLOW WITH ADVISORY p }
+  GIVEN: {}
 }
 TEST "u" { EXPECT: ALLOW WITH ADVISORY p GIVEN: {} }
 INVARIANT never { NEVER ALLOW WHERE { a } }
@@ -284,27 +293,55 @@ INVARIANT never { NEVER ALLOW WHERE { a } }
             declaration("principal.roles", Type::List(Box::new(Type::String))),
         ],
     };
-    let given = |path, value| Given { path: name(path), value };
+    let cell = |literal| nowhere(Some(literal));
+    let given = |path, value| GivenEntry { path: name(path), value };
+    let x = || Literal::Text("x".to_owned());
     let first = Test {
         name: name("t"),
-        given: vec![
-            given("a.b", text("x")),
-            given("n", nowhere(Literal::Int(1))),
-            given("roles", nowhere(Literal::List(vec![text("a")]))),
-            given("none", nowhere(Literal::List(Vec::new()))),
-        ],
-        expect: nowhere(Expect::Deny(vec![name("p"), name("q")])),
+        given: Given {
+            entries: vec![
+                given("a.b", cell(x())),
+                given("n", cell(Literal::Int(1))),
+                given("roles", cell(Literal::List(vec![text("a")]))),
+                given("none", cell(Literal::List(Vec::new()))),
+                given("gone", nowhere(None)),
+            ],
+            extends: Some(name("f")),
+        },
+        expect: Expectation::One(nowhere(Expect::Deny(vec![name("p"), name("q")]))),
     };
-    let expect = nowhere(Expect::AllowWithAdvisory(vec![name("p")]));
-    let second = Test { name: name("u"), given: Vec::new(), expect };
+    let one = Given { entries: vec![given("n", cell(Literal::Int(1)))], extends: None };
+    let fixture = Fixture { name: name("f"), given: one };
+    let nothing = || Given { entries: Vec::new(), extends: None };
+    let row = |cells, expect| nowhere(Row { cells, expect: nowhere(expect) });
+    let advised = || Expect::AllowWithAdvisory(vec![name("p")]);
+    let table = Table {
+        columns: vec![name("a.b"), name("n")],
+        rows: vec![
+            row(
+                vec![cell(x()), cell(Literal::List(Vec::new()))],
+                Expect::Deny(vec![name("p"), name("q")]),
+            ),
+            row(vec![nowhere(None), cell(Literal::Int(2))], Expect::Allow),
+            row(Vec::new(), advised()),
+        ],
+    };
+    let table = Expectation::Table(nowhere(table));
+    let rows = Test { name: name("rows"), given: nothing(), expect: table };
+    let expect = Expectation::One(nowhere(advised()));
+    let second = Test { name: name("u"), given: nothing(), expect };
     let invariant = Invariant { name: name("never"), assumed: false, never_allow: is_true("a") };
     let statements = vec![
         nowhere(Statement::Schema(schema)),
         nowhere(Statement::Test(first)),
+        nowhere(Statement::Fixture(fixture)),
+        nowhere(Statement::Test(rows)),
         nowhere(Statement::Test(second)),
         nowhere(Statement::Invariant(invariant)),
     ];
-    assert_eq!(file, File { module: Some(name("m")), default_deny: true, statements });
+    let min_coverage = Some(nowhere(80));
+    let module = Some(name("m"));
+    assert_eq!(file, File { module, default_deny: true, min_coverage, statements });
 }
 
 #[test]
