@@ -349,9 +349,8 @@ fn a_profile_has_every_phase_with_its_time() {
     let profile: Value = serde_json::from_str(&out(&aecp(folder, &args))).unwrap();
     let phases = profile["profile"]["phases"].as_array().unwrap();
     let names: Vec<_> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
-    let all =
-        ["parse", "check", "analyse", "generate", "component", "test", "self_check", "native", "sign"];
-    assert_eq!(names, all);
+    let all = "parse check analyse prove generate component test self_check native sign";
+    assert_eq!(names.join(" "), all);
     assert!(phases.iter().all(|phase| phase["ms"].as_f64().unwrap() > 0.0), "{profile}");
     assert_eq!(profile["artifacts"].as_array().unwrap().len(), 7);
 }

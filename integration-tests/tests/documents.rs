@@ -40,7 +40,10 @@ fn the_map_names_what_exists() {
         }
     }
     for (heading, folders) in [
-        ("### Inside the compiler", &["compiler-fn/src", "compiler-fn/src/generate"][..]),
+        (
+            "### Inside the compiler",
+            &["compiler-fn/src", "compiler-fn/src/generate", "compiler-fn/src/testing"][..],
+        ),
         ("### Inside the enforcer", &["enforcer-host/src", "enforcer-host/src/record"][..]),
     ] {
         let section = page.split(heading).nth(1).unwrap().split("\n#").next().unwrap();
@@ -63,12 +66,15 @@ fn the_language_guides_examples_compile_and_their_test_passes() {
     let blocks = guide.split("```").skip(1).step_by(2).map(str::trim);
     let examples: Vec<_> = blocks
         .filter(|block| {
-            ["POLICY", "SCHEMA", "TEST", "FIXTURE"].iter().any(|word| block.starts_with(word))
+            let words = ["POLICY", "SCHEMA", "TEST", "FIXTURE", "INVARIANT"];
+            words.iter().any(|word| block.starts_with(word))
         })
         .collect();
-    assert_eq!(examples.len(), 5);
+    assert_eq!(examples.len(), 7);
     let source = Source { path: "guide.aecp".to_owned(), text: examples.join("\n") };
     let outcome = compile_sources(&Sources::new(vec![source]), &mut |_| ()).unwrap();
     let compiled = outcome.compiled.unwrap_or_else(|| panic!("{:?}", outcome.findings));
-    assert_eq!((compiled.manifest.policies.len(), compiled.manifest.tests.passed), (1, 5));
+    let manifest = compiled.manifest;
+    assert_eq!((manifest.policies.len(), manifest.tests.passed), (2, 6));
+    assert!(manifest.proofs.iter().any(|proof| proof.name == "eu_customer_data_never_leaves"));
 }

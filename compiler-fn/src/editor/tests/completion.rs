@@ -96,7 +96,7 @@ fn at_a_field_those_are_proposed_that_the_policy_does_not_have() {
 
 #[test]
 fn a_test_is_proposed_its_parts_attributes_outcomes_and_policies() {
-    assert_eq!(proposed("TEST \"t\" {\n  GIVEN: { payload.size: 1 }\n  |\n}").0, ["EXPECT"]);
+    assert_eq!(proposed("TEST \"t\" {\n  GIVEN: { payload.size: 1 }\n  |\n}").0, ["EXPECT", "TABLE"]);
     assert_eq!(proposed("TEST \"t\" {\n  GIVEN: { payload.size: 1, |").0, ATTRIBUTES);
     assert_eq!(proposed("TEST \"t\" {\n  EXPECT: |").0, ["ALLOW", "DENY"]);
     let policies = "POLICY big {\n  SCOPE: requests\n}\nPOLICY small {\n}\n";
