@@ -399,3 +399,66 @@ fn what_cannot_be_done_is_said_with_what_to_do() {
     assert!(err(&wrong).contains("not an Ed25519 private key"), "{}", err(&wrong));
     assert!(!err(&wrong).contains(key.lines().nth(1).unwrap()), "the key is never shown");
 }
+
+/// The shipped sets.
+fn policies(set: &str) -> String {
+    format!("{}/../policies/{set}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_coverage_map_says_which_controls_have_policies_and_tests_as_text_json_and_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let set = policies("soc2");
+    let text = aecp(folder, &["coverage-map", &set]);
+    assert!(text.status.success(), "{}", err(&text));
+    let text = out(&text);
+    for line in [
+        "SOC 2, 61 in all                      20              0         0         41",
+        "  tested         SOC 2 CC6.8  Unauthorised and malicious software",
+        "      running_image_trusted (boundary.aecp:70, BLOCKING): 1 satisfied, 3 violated",
+        "      CC1 (Control environment): none of 5",
+        "      CC5 (Control activities): CC5.2, CC5.3",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(!text.contains('\u{1b}') && text.contains("is no proof of compliance"));
+
+    let arguments =
+        ["coverage-map", &set, "--format", "json", "--framework", "soc2", "--framework", "gdpr"];
+    let json: Value = serde_json::from_str(&out(&aecp(folder, &arguments))).unwrap();
+    let expected = json!({"tested": 0, "partly_tested": 0, "untested": 0, "none": 99});
+    assert_eq!(json["frameworks"][0]["summary"], expected);
+    assert_eq!(json["frameworks"][1]["framework"], "soc2");
+    let section = &json["frameworks"][1]["sections"][5];
+    let expected = json!({"name": "SOC 2 CC6.8", "id": "CC6.8", "title": "Unauthorised and malicious software",
+        "state": "tested", "policies": ["running_image_trusted"]});
+    assert_eq!((&section["id"], &section["controls"][7]), (&json!("CC6"), &expected));
+    let policy = json["policies"].as_array().unwrap();
+    let policy = policy.iter().find(|policy| policy["name"] == "running_image_trusted").unwrap();
+    assert_eq!((&policy["line"], &policy["violated"]["count"]), (&json!(70), &json!(3)));
+
+    let written = aecp(folder, &["coverage-map", &set, "--format", "html", "--out", "map.html"]);
+    assert!(written.status.success() && written.stdout.is_empty(), "{}", err(&written));
+    let page = fs::read_to_string(folder.join("map.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
+    assert!(page.contains("<a href=\"#policy-running_image_trusted\">running_image_trusted</a>"));
+    let unwritable = aecp(folder, &["coverage-map", &set, "--out", "no/such/folder"]);
+    assert_eq!(unwritable.status.code(), Some(2));
+    assert!(err(&unwritable).contains("cannot write `no/such/folder`"), "{}", err(&unwritable));
+}
+
+#[test]
+fn failing_tests_count_for_nothing_in_a_coverage_map_and_a_set_with_errors_has_none() {
+    let text = RESIDENCY
+        .replace("SCOPE: customer_data", "COMPLIANCE: [\"GDPR Art. 44\"]\n  SCOPE: customer_data");
+    let failing = folder(&text.replace("EXPECT: DENY BY data_residency_eu", "EXPECT: ALLOW"));
+    let map = aecp(failing.path(), &["coverage-map", "set"]);
+    assert_eq!(map.status.code(), Some(1));
+    assert!(out(&map).contains("untested       GDPR Art. 44"), "{}", out(&map));
+    assert!(err(&map).contains("1 test fails and counts for nothing"), "{}", err(&map));
+    let broken = folder(&text.replace("BLOCKING", "BLOKING"));
+    let map = aecp(broken.path(), &["coverage-map", "set"]);
+    assert_eq!((map.status.code(), out(&map).as_str()), (Some(1), ""));
+    assert!(err(&map).contains("E015"), "{}", err(&map));
+}

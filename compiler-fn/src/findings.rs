@@ -27,7 +27,7 @@ pub enum Kind {
     Limit,
     /// A required field is not there.
     Missing,
-    /// A field, policy or attribute that does not exist or was never declared.
+    /// A field, policy, attribute or control that does not exist or was never declared.
     Unknown,
     /// A name or field that stands twice.
     Duplicate,
@@ -103,6 +103,8 @@ pub mod code {
     pub const EXCEPTION_CLASH: &str = "W024";
     /// A question about the policies that could not be decided.
     pub const NOT_DECIDED: &str = "W025";
+    /// A COMPLIANCE reference to a known framework that names none of its controls.
+    pub const UNKNOWN_CONTROL: &str = "W080";
 }
 
 /// A place that a finding is about.

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod compile;
+pub(crate) mod coverage_map;
 pub(crate) mod decide;
 pub(crate) mod dev;
 pub(crate) mod fmt;

@@ -7,6 +7,7 @@ use aecp_contract::{
 
 use super::{literals::Resolved, types::Types};
 use crate::{
+    compliance,
     findings::{Finding, Kind, code},
     language::{
         ast::{
@@ -58,6 +59,7 @@ pub(super) fn check(
                 info.version = Some(version.node);
             }
             Field::Compliance(references) => {
+                compliance::report_unknown(references, findings);
                 info.compliance = references.iter().map(|text| text.node.clone()).collect();
             }
             Field::Scope(written) => {
