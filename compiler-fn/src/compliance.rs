@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod coverage;
+mod mapping;
 mod page;
 mod reference;
 mod tokens;
@@ -12,9 +13,9 @@ mod unknown;
 
 pub use catalogue::{Catalogue, Control, Framework, Section};
 pub use coverage::{
-    CoverageMap, FrameworkCoverage, MAX_PAIRS, Outcomes, PolicyCoverage, State, TooManyPairs,
-    coverage_map,
+    ControlCoverage, CoverageMap, FrameworkCoverage, Outcomes, PolicyCoverage, SectionCoverage, State,
 };
+pub use mapping::{MAX_PAIRS, TooManyPairs, coverage_map};
 pub use page::{MEANING, page, plain};
 pub use reference::{Problem, Reference, resolve};
 pub(crate) use unknown::report_unknown;
