@@ -27,7 +27,7 @@ pub enum Kind {
     Limit,
     /// A required field is not there.
     Missing,
-    /// A field, policy or attribute that does not exist or was never declared.
+    /// A field, policy, attribute or control that does not exist or was never declared.
     Unknown,
     /// A name or field that stands twice.
     Duplicate,
@@ -139,6 +139,8 @@ pub mod code {
     pub const NEEDLESSLY_ASSUMED: &str = "W061";
     /// An INVARIANT that forbids no request at all.
     pub const EMPTY_INVARIANT: &str = "W062";
+    /// A COMPLIANCE reference to a known framework that names none of its controls.
+    pub const UNKNOWN_CONTROL: &str = "W080";
 }
 
 /// A place that a finding is about.

@@ -7,6 +7,7 @@
 pub mod analyse;
 pub mod check;
 pub mod compile;
+pub mod compliance;
 pub mod diff;
 pub mod editor;
 pub mod explain;

@@ -4,6 +4,7 @@ use aecp_contract::manifest::{AuditLevel, Enforcement, PolicyInfo};
 
 use super::{literals::Resolved, obligations, scope, types::Types};
 use crate::{
+    compliance,
     findings::{Finding, Kind, code},
     language::ast::{self, Field},
     set::Policy,
@@ -48,6 +49,7 @@ pub(super) fn check(
                 info.version = Some(version.node);
             }
             Field::Compliance(references) => {
+                compliance::report_unknown(references, findings);
                 info.compliance = references.iter().map(|text| text.node.clone()).collect();
             }
             Field::Scope(_) => has_scope = true,
