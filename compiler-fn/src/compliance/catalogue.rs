@@ -70,7 +70,7 @@ impl Framework {
     /// Its catalogue.
     #[must_use]
     pub fn catalogue(self) -> &'static Catalogue {
-        &self.loaded().catalogue
+        self.loaded().catalogue
     }
 
     /// The form in which reports name a control or part of it.
