@@ -7,6 +7,7 @@
 //! - [`note`]: signed texts and verifier keys (<https://c2sp.org/signed-note>), the cosignatures of witnesses among the
 //!   signatures (<https://c2sp.org/tlog-cosignature>)
 //! - [`checkpoint`]: the signed head of a tree (<https://c2sp.org/tlog-checkpoint>)
+//! - [`witness`]: those who see to it that there is one history (<https://c2sp.org/tlog-witness>)
 //! - [`policy`]: which logs and witnesses are trusted (<https://c2sp.org/tlog-policy>)
 //! - [`proof`]: that one entry is in a log, in one small file (<https://c2sp.org/tlog-proof>)
 
@@ -21,6 +22,7 @@ pub mod note;
 pub mod policy;
 pub mod proof;
 pub mod tile;
+pub mod witness;
 
 /// Something of a log is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -21,6 +21,8 @@ const MAX_NAMES: usize = 4096;
 pub struct LogPolicy {
     logs: Vec<VerifierKey>,
     witnesses: Vec<VerifierKey>,
+    /// Where each witness is asked, if the policy says so.
+    urls: Vec<Option<String>>,
     quorum: Quorum,
     /// What the quorum is called.
     quorum_name: String,
@@ -49,13 +51,24 @@ impl LogPolicy {
     /// A policy that trusts these logs and asks for no witness.
     #[must_use]
     pub fn of_logs(logs: Vec<VerifierKey>) -> Self {
-        Self { logs, witnesses: Vec::new(), quorum: Quorum::None, quorum_name: "none".to_owned() }
+        Self {
+            logs,
+            witnesses: Vec::new(),
+            urls: Vec::new(),
+            quorum: Quorum::None,
+            quorum_name: "none".to_owned(),
+        }
     }
 
     /// The logs that it trusts.
     #[must_use]
     pub fn logs(&self) -> &[VerifierKey] {
         &self.logs
+    }
+
+    /// The witnesses that it names, with the URL at which each is asked, if it gives one.
+    pub fn witnesses(&self) -> impl Iterator<Item = (&VerifierKey, Option<&str>)> {
+        self.witnesses.iter().zip(self.urls.iter().map(Option::as_deref))
     }
 
     /// The checkpoint that a note holds, if a log of its very origin signed it and the quorum cosigned.
@@ -109,8 +122,10 @@ impl FromStr for LogPolicy {
         }
         let (quorum_name, quorum) = reader
             .quorum
+            .take()
             .ok_or_else(|| TlogError::malformed("the log policy", "it has no `quorum` line"))?;
-        Ok(Self { logs: reader.logs, witnesses: reader.witnesses, quorum, quorum_name })
+        let Reader { logs, witnesses, urls, .. } = reader;
+        Ok(Self { logs, witnesses, urls, quorum, quorum_name })
     }
 }
 
@@ -118,6 +133,7 @@ impl FromStr for LogPolicy {
 struct Reader {
     logs: Vec<VerifierKey>,
     witnesses: Vec<VerifierKey>,
+    urls: Vec<Option<String>>,
     /// Witnesses and groups that may still become members of a group: each may be one of one group.
     free: BTreeMap<String, Option<Quorum>>,
     quorum: Option<(String, Quorum)>,
@@ -140,12 +156,13 @@ impl Reader {
                 self.logs.push(key);
                 self.bounded()
             }
-            ["witness", name, vkey] | ["witness", name, vkey, _] => {
+            ["witness", name, vkey, url @ ..] if url.len() < 2 => {
                 let key = read_key(vkey, KeyKind::Cosigner)?;
                 if self.witnesses.iter().any(|witness| witness.same_key(&key)) {
                     return Err("this witness's key stands twice".to_owned());
                 }
                 self.witnesses.push(key);
+                self.urls.push(url.first().map(|url| (*url).to_owned()));
                 self.define(name, Quorum::Witness(self.witnesses.len() - 1))
             }
             ["group", name, threshold, members @ ..] if !members.is_empty() => {
