@@ -3,13 +3,13 @@
 //! ```json
 //! {"seq":7,"time":"2026-03-01T09:30:00.25Z","event":{"decision":{"request_id":"…","point":"v1/decision",
 //!  "release":{"serial":3,"digest":"…"},"decision":"DENY","violated":[{"policy":"…","enforcement":"BLOCKING"}],
-//!  "indeterminate":[],"latency_us":4,"attributes":{"customer.region":{"commitment":"…"}}}}}
+//!  "indeterminate":[],"latency_us":4}}}
 //! {"seq":8,"time":"…","event":{"gap":{"lost":12,"reason":"disk"}}}
 //! ```
 //!
-//! The number of an entry is its place in the log, from 0. What a request said is in the log as the enforcer's
-//! operator chose for each attribute ([`RecordedValue`]): by default as a commitment, whose opening lies beside the log
-//! and can be erased without breaking a proof.
+//! The number of an entry is its place in the log, from 0. An entry has a place for what a request said
+//! ([`RecordedValue`]): in clear, masked, or as a commitment whose opening lies beside the log and can be erased without
+//! breaking a proof. The enforcers of this version record none of it.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -87,6 +87,9 @@ pub struct DecisionRecord {
     pub violated: Vec<PolicyRef>,
     /// The policies that a missing or unusable attribute left undecided, in byte order of their names.
     pub indeterminate: Vec<PolicyRef>,
+    /// How many policies of these two lists are left out, since a log's entry cannot be longer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted: u64,
     /// The policies whose denial a break-glass token lifted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excepted: Vec<String>,
@@ -101,6 +104,11 @@ pub struct DecisionRecord {
     /// What the request had for the attributes that the policies look at, by their paths.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, RecordedValue>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Which release decided.
@@ -142,6 +150,8 @@ pub enum GapReason {
     Spool,
     /// Nobody waited for the record any more: the request was denied meanwhile.
     Late,
+    /// The record is longer than a log's entries can be, even without its policies.
+    Size,
 }
 
 /// What a request had for an attribute, as the log keeps it.
@@ -210,6 +220,26 @@ impl Entry {
         (bytes.len() <= MAX_ENTRY_BYTES).then_some(bytes)
     }
 
+    /// The entry's bytes, with as many of a decision's policies as a log takes, the violated before the indeterminate and
+    /// the rest counted as omitted; `None` if it is too long even without them.
+    #[must_use]
+    pub fn into_json(mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Some(bytes) = self.to_json() {
+                return Some(bytes);
+            }
+            let Event::Decision(decision) = &mut self.event else { return None };
+            let list = match (decision.indeterminate.len(), decision.violated.len()) {
+                (0, 0) => return None,
+                (0, _) => &mut decision.violated,
+                _ => &mut decision.indeterminate,
+            };
+            let kept = list.len() / 2;
+            decision.omitted += (list.len() - kept) as u64;
+            list.truncate(kept);
+        }
+    }
+
     /// Reads an entry.
     ///
     /// # Errors
@@ -256,6 +286,7 @@ mod tests {
             decision: Decision::Deny,
             violated: vec![PolicyRef { policy: "p".into(), enforcement: Enforcement::Blocking }],
             indeterminate: Vec::new(),
+            omitted: 0,
             excepted: Vec::new(),
             default_deny: Vec::new(),
             reason: None,
@@ -283,6 +314,31 @@ mod tests {
             let again = Entry::from_json(&json).unwrap().to_json().unwrap();
             assert_eq!(String::from_utf8(again), String::from_utf8(json));
         }
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_log_leaves_policies_out_and_says_how_many() {
+        let policies = |count: usize, name: &str| {
+            let policy =
+                |n| PolicyRef { policy: format!("{name}_{n}"), enforcement: Enforcement::Blocking };
+            (0..count).map(policy).collect::<Vec<_>>()
+        };
+        let mut record = decision(BTreeMap::new());
+        record.violated = policies(3_000, "violated");
+        record.indeterminate = policies(2_000, "indeterminate");
+        let time = "2026-03-01T09:30:00Z".parse().unwrap();
+        let entry = |record| Entry { seq: 1, time, event: Event::Decision(Box::new(record)) };
+        let bytes = entry(record).into_json().unwrap();
+        assert!(bytes.len() <= MAX_ENTRY_BYTES);
+        let Event::Decision(read) = Entry::from_json(&bytes).unwrap().event else { panic!() };
+        assert!(!read.violated.is_empty());
+        let listed = (read.violated.len() + read.indeterminate.len()) as u64;
+        assert_eq!(listed + read.omitted, 5_000);
+        let short = entry(decision(BTreeMap::new())).into_json().unwrap();
+        assert!(!String::from_utf8(short).unwrap().contains("omitted"));
+        let mut endless = decision(BTreeMap::new());
+        endless.request_id = "x".repeat(MAX_ENTRY_BYTES);
+        assert_eq!(entry(endless).into_json(), None);
     }
 
     #[test]

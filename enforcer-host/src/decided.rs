@@ -227,6 +227,7 @@ impl Decided {
             decision: self.decision,
             violated: named(&self.violated),
             indeterminate: named(&self.indeterminate),
+            omitted: 0,
             excepted: Vec::new(),
             default_deny: self.default_deny().map(str::to_owned).collect(),
             reason: self.reason.map(|reason| reason.as_str().to_owned()),

@@ -126,18 +126,25 @@ impl Shipper {
     pub async fn run(mut self, stop: Arc<Notify>, last: Duration) {
         let mut pause = self.shipping.every;
         loop {
-            let stopping = tokio::time::timeout(pause, stop.notified()).await.is_ok();
-            if stopping {
-                match tokio::time::timeout(last, self.ship()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::warn!(%error, "the log's end stays on this disk"),
-                    Err(_) => tracing::warn!("the log's end stays on this disk: the store is slow"),
+            // Whatever is interrupted here is done again, so a stop need not wait for a slow store.
+            let shipped = tokio::select! {
+                () = stop.notified() => None,
+                shipped = async {
+                    tokio::time::sleep(pause).await;
+                    self.ship().await
+                } => Some(shipped),
+            };
+            pause = match shipped {
+                None => {
+                    match tokio::time::timeout(last, self.ship()).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::warn!(%error, "the log's end stays on this disk"),
+                        Err(_) => tracing::warn!("the log's end stays on this disk: the store is slow"),
+                    }
+                    return;
                 }
-                return;
-            }
-            pause = match self.ship().await {
-                Ok(()) => self.shipping.every,
-                Err(error) => {
+                Some(Ok(())) => self.shipping.every,
+                Some(Err(error)) => {
                     self.metrics.ship_failed();
                     tracing::warn!(%error, "the log could not be carried to the store");
                     pause.saturating_mul(2).clamp(Duration::from_secs(1), MAX_BACKOFF)

@@ -268,3 +268,15 @@ async fn a_full_spool_denies_what_must_be_recorded_and_counts_the_rest() {
         records.iter().filter_map(|entry| entry["event"]["decision"]["request_id"].as_str()).collect();
     assert_eq!(ids, ["before", "after"]);
 }
+
+#[tokio::test]
+async fn a_record_that_no_entry_can_hold_denies_and_is_counted() {
+    let log = Memory::default();
+    let recorder = log.recorder();
+    let answer = recorder.settle(required(), &context(&"x".repeat(1 << 16))).await;
+    assert_eq!(answer.decided().reason(), Some(Reason::AuditUnavailable));
+    recorder.settle(required(), &context("after")).await;
+    let events: Vec<_> = log.records().into_iter().map(|mut entry| entry["event"].take()).collect();
+    assert_eq!(events[0], serde_json::json!({"gap": {"lost": 1, "reason": "size"}}));
+    assert_eq!(events[1]["decision"]["request_id"], "after");
+}

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aecp_contract::audit::{Before, Event, Gap, GapReason, Start};
+use aecp_contract::{
+    audit::{Before, Event, Gap, GapReason, Start},
+    value::Timestamp,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Entry, Job, spool::Log};
@@ -50,11 +53,12 @@ struct Lost {
     disk: u64,
     spool: u64,
     late: u64,
+    size: u64,
 }
 
 impl Lost {
     fn total(&self) -> u64 {
-        self.queue + self.disk + self.spool + self.late
+        self.queue + self.disk + self.spool + self.late + self.size
     }
 
     fn gaps(&self) -> impl Iterator<Item = Gap> {
@@ -63,6 +67,7 @@ impl Lost {
             (self.disk, GapReason::Disk),
             (self.spool, GapReason::Spool),
             (self.late, GapReason::Late),
+            (self.size, GapReason::Size),
         ];
         reasons.into_iter().filter(|(lost, _)| *lost > 0).map(|(lost, reason)| Gap { lost, reason })
     }
@@ -76,14 +81,16 @@ struct Block {
 }
 
 impl Block {
-    fn push(&mut self, time: aecp_contract::value::Timestamp, event: Event) {
+    /// Appends an entry; `false` if it is longer than a log's entries can be.
+    fn push(&mut self, time: Timestamp, event: Event) -> bool {
         let seq = self.first + self.count;
-        let entry = aecp_contract::audit::Entry { seq, time, event };
-        if let Some(json) = entry.to_json() {
-            self.lines.extend(json);
-            self.lines.push(b'\n');
-            self.count += 1;
-        }
+        let Some(json) = aecp_contract::audit::Entry { seq, time, event }.into_json() else {
+            return false;
+        };
+        self.lines.extend(json);
+        self.lines.push(b'\n');
+        self.count += 1;
+        true
     }
 }
 
@@ -133,7 +140,7 @@ impl Writer {
             block.push(now(), Event::Gap(gap));
         }
         // What becomes of this batch is only added to what is lost when it is known.
-        let (mut records, mut late, mut refused) = (0, 0, 0);
+        let (mut records, mut late, mut refused, mut oversized) = (0, 0, 0, 0);
         for job in batch.drain(..) {
             match job {
                 Job::Flush(done) => flushed.push(done),
@@ -146,9 +153,12 @@ impl Writer {
                 // Dropping `done` tells the waiter that there is no record.
                 Job::Write(..) if full => refused += 1,
                 Job::Write(entry, done) => {
-                    block.push(entry.time, decision(&entry));
-                    records += 1;
-                    waiting.extend(done);
+                    if block.push(entry.time, decision(&entry)) {
+                        records += 1;
+                        waiting.extend(done);
+                    } else {
+                        oversized += 1;
+                    }
                 }
             }
         }
@@ -175,6 +185,7 @@ impl Writer {
         }
         self.lost.late += late;
         self.lost.spool += refused;
+        self.lost.size += oversized;
         if refused > 0 {
             self.complain(None);
         }
@@ -193,9 +204,9 @@ impl Writer {
         let lost = self.lost.total();
         if lost > 0 && due {
             self.complained = Some(Instant::now());
-            let Lost { queue, disk, spool, late } = self.lost;
+            let Lost { queue, disk, spool, late, size } = self.lost;
             let error = error.map(ToString::to_string);
-            tracing::error!(queue, disk, spool, late, error, "decisions could not be recorded");
+            tracing::error!(queue, disk, spool, late, size, error, "decisions could not be recorded");
         }
     }
 }
