@@ -312,7 +312,7 @@ impl Releases {
     }
 }
 
-/// The newest of earlier times to look again for entries.
+/// How often to look for new entries while following.
 pub(crate) const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 
 /// The most bytes of a proof file that is read.

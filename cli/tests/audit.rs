@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests: what fails must fail loudly")]
 
+mod helpers;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
     time::Duration,
 };
 
@@ -16,15 +17,12 @@ use aecp_contract::{
 };
 use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, record::Shipping, server::Limits};
 use aecp_integration_tests::python;
+use helpers::aecp;
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// Decisions that are in the log; the entry before them says that the enforcer started.
 const DECISIONS: u64 = 600;
-
-fn aecp(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_aecp")).current_dir(folder).args(arguments).output().unwrap()
-}
 
 fn url(folder: &Path) -> String {
     format!("file://{}", folder.display())
@@ -50,24 +48,7 @@ impl Audited {
         let publish = ["publish", "set.aecp", "--store", &store, "--channel", "prod"];
         let published = aecp(at, &[&publish[..], &["--key", "keys/private.pem"]].concat());
         assert!(published.status.success(), "{published:?}");
-        let root = TrustRoot::pinned(&fs::read(at.join("keys/root.json")).unwrap()).unwrap();
-        let config = SidecarConfig {
-            store: store.clone(),
-            channel: "prod".parse().unwrap(),
-            root,
-            state: at.join("state"),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            poll: Duration::from_secs(60),
-            point: None,
-            limits: Limits::default(),
-            explain: false,
-            audit: AuditConfig {
-                store: Some(store),
-                instance: Some("web-1".parse().unwrap()),
-                shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
-            },
-        };
-        decide(config);
+        decide(config(at, &at.join("state"), &at.join("store")));
         let key = fs::read_to_string(at.join("store/audit/web-1/vkey")).unwrap();
         Self { folder, key }
     }
@@ -98,6 +79,26 @@ impl Audited {
             (fault["entry"].as_u64().unwrap(), fault["kind"].as_str().unwrap().to_owned())
         };
         faults.iter().map(fault).collect()
+    }
+}
+
+/// A sidecar of the folder's store and root, whose log `web-1` goes from its state folder to a store of its own.
+fn config(folder: &Path, state: &Path, audit: &Path) -> SidecarConfig {
+    SidecarConfig {
+        store: url(&folder.join("store")),
+        channel: "prod".parse().unwrap(),
+        root: TrustRoot::pinned(&fs::read(folder.join("keys/root.json")).unwrap()).unwrap(),
+        state: state.to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        poll: Duration::from_secs(60),
+        point: None,
+        limits: Limits::default(),
+        explain: false,
+        audit: AuditConfig {
+            store: Some(url(audit)),
+            instance: Some("web-1".parse().unwrap()),
+            shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
+        },
     }
 }
 
@@ -203,26 +204,8 @@ fn what_another_key_signed_is_not_believed_and_two_histories_are_seen() {
     copy_folder(&audited.folder.path().join("state"), &back);
     fs::remove_dir_all(back.join("decisions")).unwrap();
     fs::remove_file(back.join("shipped.json")).unwrap();
-    let root =
-        TrustRoot::pinned(&fs::read(audited.folder.path().join("keys/root.json")).unwrap()).unwrap();
     let elsewhere = audited.folder.path().join("elsewhere");
-    let config = |store: &Path| SidecarConfig {
-        store: url(&audited.folder.path().join("store")),
-        channel: "prod".parse().unwrap(),
-        root: root.clone(),
-        state: back.clone(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        poll: Duration::from_secs(60),
-        point: None,
-        limits: Limits::default(),
-        explain: false,
-        audit: AuditConfig {
-            store: Some(url(store)),
-            instance: Some("web-1".parse().unwrap()),
-            shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
-        },
-    };
-    let run = |store: &Path| decide(config(store));
+    let run = |store: &Path| decide(config(audited.folder.path(), &back, store));
     // Over the store that has its first history it refuses to write a second one.
     let store = audited.folder.path().join("store");
     let before = fs::read(store.join(log).join("checkpoint")).unwrap();

@@ -5,12 +5,9 @@
 #[path = "commands/testing.rs"]
 mod testing;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+mod helpers;
+
+use std::{collections::BTreeMap, fs, path::Path, process::Output};
 
 use aecp_contract::{
     digest::Digest,
@@ -18,6 +15,7 @@ use aecp_contract::{
     release::{Artifact, ChannelPointer, Release, STATEMENT_PAYLOAD_TYPE, Statement},
     trust::{Role, TrustRoot},
 };
+use helpers::{aecp, err, out};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -53,18 +51,6 @@ const DECISIONS: &str = r#"{"decision":"DENY","violated":[{"policy":"big_payload
 {"decision":"ALLOW","violated":[],"indeterminate":[{"policy":"big_payload","enforcement":"ADVISORY"}]}
 {"decision":"DENY","violated":[],"indeterminate":[],"reason":"invalid_request"}
 "#;
-
-fn aecp(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_aecp")).current_dir(folder).args(arguments).output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
 
 /// A folder with the set `set/` and the requests `requests.jsonl`.
 fn folder(text: &str) -> TempDir {

@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests: what fails must fail loudly")]
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+mod helpers;
 
+use std::fs;
+
+use helpers::{aecp, err, out};
 use serde_json::{Value, json};
 
 /// Its test fails.
@@ -23,18 +22,6 @@ TEST "EU data stored in the US is denied" {
   EXPECT: ALLOW
 }
 "#;
-
-fn aecp(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_aecp")).current_dir(folder).args(arguments).output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
 
 /// The shipped sets.
 fn policies(set: &str) -> String {

@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+mod helpers;
 
+use std::{fs, path::Path};
+
+use helpers::{aecp, err, out};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,18 +23,6 @@ POLICY region {
   ENFORCEMENT: BLOCKING
 }
 "#;
-
-fn aecp(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_aecp")).current_dir(folder).args(arguments).output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
 
 /// A folder with the sets `old/` and `new/`.
 fn folder(old: &str, new: &str) -> TempDir {

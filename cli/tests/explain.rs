@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
 
+mod helpers;
+
 use std::{
     fs,
     io::Write as _,
-    path::Path,
     process::{Command, Output, Stdio},
 };
 
 use aecp_contract::explain::{Explanation, Outcome, Truth};
+use helpers::aecp;
 use tempfile::TempDir;
 
 const SET: &str = r#"POLICY residency {
@@ -39,10 +41,6 @@ fn folder() -> TempDir {
     fs::write(folder.path().join("set/residency.aecp"), SET).unwrap();
     fs::write(folder.path().join("request.json"), REQUEST).unwrap();
     folder
-}
-
-fn aecp(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_aecp")).current_dir(folder).args(arguments).output().unwrap()
 }
 
 fn out(output: &Output) -> String {

@@ -2,18 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+mod helpers;
 
+use std::{fs, path::Path};
+
+use helpers::aecp;
 use serde_json::Value;
 use tempfile::TempDir;
-
-fn aecp(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_aecp")).current_dir(folder).args(arguments).output().unwrap()
-}
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()

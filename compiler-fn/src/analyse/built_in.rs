@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use aecp_contract::{
     manifest::{Enforcement, PresenceException, Proof, ProofKind, ProofStatus},
-    verdict::Decision,
+    verdict::{Decision, Verdict},
 };
 
 use super::{
@@ -108,6 +108,15 @@ fn blocks(policy: &Policy) -> bool {
     policy.info.enforcement == Enforcement::Blocking
 }
 
+/// What the module says of a request; `None` if that is beyond the limits of requests.
+pub(super) fn decided(module: &mut Interpreter, json: &str) -> Result<Option<Verdict>, String> {
+    match module.decide(json) {
+        Ok(verdict) => Ok(Some(verdict)),
+        Err(InterpretError::Request(_)) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// A request to which no BLOCKING policy of a module with DEFAULT: DENY applies is denied.
 fn default_deny(
     set: &PolicySet,
@@ -126,11 +135,7 @@ fn default_deny(
         });
         let Answer::Yes(request) = solver.solve(&[&Node::All(apart.collect())]) else { continue };
         let json = request.to_json(set);
-        let verdict = match module.decide(&json) {
-            Ok(verdict) => verdict,
-            Err(InterpretError::Request(_)) => continue,
-            Err(error) => return Err(error.to_string()),
-        };
+        let Some(verdict) = decided(module, &json)? else { continue };
         if verdict.decision != Decision::Deny || !verdict.uncovered.contains(&(index as u32)) {
             return Err(format!("DEFAULT: DENY of `{}` does not hold of {json}", info.name));
         }
@@ -162,11 +167,7 @@ fn only_blocking_denies(
         nodes.push(lower.condition(&policy.constraint, Want::False));
         let Answer::Yes(request) = solver.solve(&nodes.iter().collect::<Vec<_>>()) else { continue };
         let json = request.to_json(set);
-        let verdict = match module.decide(&json) {
-            Ok(verdict) => verdict,
-            Err(InterpretError::Request(_)) => continue,
-            Err(error) => return Err(error.to_string()),
-        };
+        let Some(verdict) = decided(module, &json)? else { continue };
         let against = |index: &u32| blocks(&set.policies[*index as usize]);
         let denied = verdict.violated.iter().chain(&verdict.indeterminate).any(against)
             || !verdict.uncovered.is_empty();

@@ -11,6 +11,7 @@ use aecp_contract::{
 };
 
 use super::{
+    built_in::decided,
     lower::Lower,
     node::{Node, Want},
     request::Request,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     findings::{Finding, Kind, code},
-    interpret::{InterpretError, Interpreter},
+    interpret::Interpreter,
     reference::{Truth, evaluate},
     set::{Invariant, Policy, PolicySet},
 };
@@ -132,13 +133,9 @@ fn decide(
                 return Ok(Outcome::Proven { reasons: needed(solver, &forbidden, excluded), empty });
             }
         };
-        let verdict = match module.decide(&request.to_json(wide)) {
-            Ok(verdict) => verdict,
-            Err(InterpretError::Request(_)) => {
-                let why = "the request that would show it is beyond the limits of requests";
-                return Ok(Outcome::NotDecided(Blame { span: None, why }));
-            }
-            Err(error) => return Err(error.to_string()),
+        let Some(verdict) = decided(module, &request.to_json(wide))? else {
+            let why = "the request that would show it is beyond the limits of requests";
+            return Ok(Outcome::NotDecided(Blame { span: None, why }));
         };
         if verdict.decision == Decision::Allow {
             return Ok(Outcome::Refuted(request));

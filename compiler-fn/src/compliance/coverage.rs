@@ -33,6 +33,15 @@ pub struct CoverageMap<'a> {
     pub other: BTreeMap<&'a str, Vec<&'a str>>,
 }
 
+impl<'a> CoverageMap<'a> {
+    /// What is said of a policy that names a control.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> Option<&PolicyCoverage<'a>> {
+        let index = self.policies.binary_search_by(|policy| policy.name.cmp(name)).ok()?;
+        self.policies.get(index)
+    }
+}
+
 /// How a set covers one framework.
 #[derive(Debug, Serialize)]
 pub struct FrameworkCoverage<'a> {

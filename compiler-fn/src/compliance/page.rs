@@ -177,11 +177,8 @@ fn write_control(
         Html(name),
         Html(control.title)
     )?;
-    let policy = |name: &&str| {
-        let index = map.policies.binary_search_by(|policy| policy.name.cmp(name)).ok()?;
-        map.policies.get(index)
-    };
-    for (index, policy) in control.policies.iter().filter_map(policy).enumerate() {
+    let policies = control.policies.iter().filter_map(|name| map.policy(name));
+    for (index, policy) in policies.enumerate() {
         let name = Html(policy.name);
         write!(
             out,

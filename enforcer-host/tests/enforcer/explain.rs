@@ -6,12 +6,11 @@ use aecp_contract::{
     release::CLAUSES,
 };
 use aecp_enforcer::Sidecar;
-use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
     fixture::{Artifacts, Publisher, artifacts, entries, release, within},
-    http::url,
+    http::{answer, post},
 };
 
 fn policy(line: u32, test: Test) -> PolicyClauses {
@@ -35,16 +34,6 @@ async fn sidecar(publisher: &Publisher, explain: bool) -> Sidecar {
     let mut swaps = sidecar.enforcer().watch();
     within(swaps.wait_for(Option::is_some)).await.unwrap();
     sidecar
-}
-
-async fn post(sidecar: &Sidecar, path: &str, body: &Value) -> Response {
-    Client::new().post(url(sidecar, path)).json(body).send().await.unwrap()
-}
-
-async fn answer(sidecar: &Sidecar, path: &str, body: &Value) -> Value {
-    let response = post(sidecar, path, body).await;
-    assert_eq!(response.status(), StatusCode::OK);
-    response.json().await.unwrap()
 }
 
 async fn problem(sidecar: &Sidecar, path: &str, body: &Value) -> (u16, String) {

@@ -17,11 +17,11 @@ pub(crate) fn url(sidecar: &Sidecar, path: &str) -> String {
     format!("http://{}{path}", sidecar.address())
 }
 
-async fn post(sidecar: &Sidecar, path: &str, body: &Value) -> Response {
+pub(crate) async fn post(sidecar: &Sidecar, path: &str, body: &Value) -> Response {
     Client::new().post(url(sidecar, path)).json(body).send().await.unwrap()
 }
 
-async fn answer(sidecar: &Sidecar, path: &str, body: &Value) -> Value {
+pub(crate) async fn answer(sidecar: &Sidecar, path: &str, body: &Value) -> Value {
     let response = post(sidecar, path, body).await;
     assert_eq!(response.status(), StatusCode::OK);
     response.json().await.unwrap()

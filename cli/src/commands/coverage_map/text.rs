@@ -67,8 +67,7 @@ fn write_framework(
         let state = control.state.as_str();
         writeln!(out, "  {colour}{state:13}{PLAIN}  {}  {FAINT}{}{PLAIN}", control.name, control.title)?;
         for name in &control.policies {
-            let found = map.policies.binary_search_by(|policy| policy.name.cmp(name));
-            let Some(policy) = found.ok().and_then(|index| map.policies.get(index)) else { continue };
+            let Some(policy) = map.policy(name) else { continue };
             write!(
                 out,
                 "      {name} ({}:{}, {}): {} satisfied, {} violated",
