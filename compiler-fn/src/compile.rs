@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aecp_contract::{
     ABI_VERSION,
     cost::Cost,
+    legislation::States,
     manifest::{Manifest, SelfCheckSummary, TestSummary},
     release::{CLAUSES, COMPONENT, CORE_MODULE, MANIFEST, SOURCES},
 };
@@ -14,7 +15,7 @@ use crate::{
     findings::{Finding, has_errors},
     generate::{self, CoreModule, GenerateError, TooManyConstants},
     interpret::{InterpretError, Loaded},
-    native,
+    lifecycle, native,
     self_check::{Difference, SelfCheckError, self_check},
     set::PolicySet,
     source::Sources,
@@ -37,10 +38,10 @@ pub enum Phase {
     Prove,
     /// Optimising, and WebAssembly.
     Generate,
-    /// The component around the module.
-    Component,
     /// The set's own tests.
     Test,
+    /// The component around the module.
+    Component,
     /// The module against the reference evaluator.
     SelfCheck,
     /// Machine code for all targets.
@@ -178,6 +179,7 @@ pub fn manifest(set: &PolicySet, results: Results) -> Manifest {
         cost,
         tests,
         self_check,
+        states: States::new(),
     }
 }
 
@@ -201,18 +203,55 @@ pub(crate) fn from_core(
     core: CoreModule,
     started: &mut dyn FnMut(Phase),
 ) -> Result<Compiled, CompileError> {
-    started(Phase::Component);
-    let component = generate::component(&core.bytes).map_err(CompileError::Generator)?;
     started(Phase::Test);
     let module = Loaded::new(set, &core)?;
-    let results = testing::run(set, &module)?;
+    let tests = tested(set, &module)?;
+    released(sources, set, core, &module, tests, started)
+}
+
+/// The same of a set of which policies are held back: tested as it is written, released as it is enforced.
+fn compile_held_back(
+    sources: &Sources,
+    set: &PolicySet,
+    states: States,
+    started: &mut dyn FnMut(Phase),
+) -> Result<Compiled, CompileError> {
+    started(Phase::Test);
+    let tests = tested(set, &Loaded::new(set, &generate::core_module(set)?)?)?;
+    started(Phase::Prove);
+    let mut held = lifecycle::held_back(set, &states);
+    held.proofs = lifecycle::proofs(&held, &set.proofs, &states).map_err(CompileError::Generator)?;
+    started(Phase::Generate);
+    let core = generate::core_module(&held)?;
+    let module = Loaded::new(&held, &core)?;
+    let mut compiled = released(sources, &held, core, &module, tests, started)?;
+    compiled.manifest.states = states;
+    Ok(compiled)
+}
+
+/// What the set's own tests say of its module.
+fn tested(set: &PolicySet, module: &Loaded) -> Result<TestSummary, CompileError> {
+    let results = testing::run(set, module)?;
     let failures = testing::findings(&results);
     if !failures.is_empty() {
         return Err(CompileError::TestsFailed(failures));
     }
-    let tests = covered(set, testing::summary(&results))?;
+    covered(set, testing::summary(&results))
+}
+
+/// Wraps, self-checks, translates and describes the module that is released.
+fn released(
+    sources: &Sources,
+    set: &PolicySet,
+    core: CoreModule,
+    module: &Loaded,
+    tests: TestSummary,
+    started: &mut dyn FnMut(Phase),
+) -> Result<Compiled, CompileError> {
+    started(Phase::Component);
+    let component = generate::component(&core.bytes).map_err(CompileError::Generator)?;
     started(Phase::SelfCheck);
-    let self_check = self_check(set, &module)?;
+    let self_check = self_check(set, module)?;
     started(Phase::Native);
     let native = native::compile(&core.bytes).map_err(CompileError::Generator)?;
     let manifest = manifest(set, Results { cost: core.cost, tests, self_check });
@@ -249,6 +288,18 @@ pub fn compile_sources(
     sources: &Sources,
     started: &mut dyn FnMut(Phase),
 ) -> Result<Outcome, CompileError> {
+    compile_sources_under(sources, &States::new(), started)
+}
+
+/// The same, with policies held back by their states ([`lifecycle`]).
+///
+/// # Errors
+/// [`CompileError`], but for failed tests, which are findings.
+pub fn compile_sources_under(
+    sources: &Sources,
+    states: &States,
+    started: &mut dyn FnMut(Phase),
+) -> Result<Outcome, CompileError> {
     started(Phase::Parse);
     let (files, findings) = check::parse_files(sources);
     started(Phase::Check);
@@ -261,7 +312,13 @@ pub fn compile_sources(
     let Some(set) = &checked.set else {
         return Ok(Outcome { set: None, compiled: None, findings: checked.findings });
     };
-    let compiled = match compile(sources, set, started) {
+    let states = lifecycle::of_set(set, states);
+    let compiled = if states.is_empty() {
+        compile(sources, set, started)
+    } else {
+        compile_held_back(sources, set, states, started)
+    };
+    let compiled = match compiled {
         Ok(compiled) => Some(compiled),
         Err(CompileError::TestsFailed(failures)) => {
             checked.findings.extend(failures);

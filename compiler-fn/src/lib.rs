@@ -4,6 +4,7 @@
 //! clock, and no hash map decides an order, so that the same sources give the same bytes everywhere. It never
 //! enforces anything; the enforcers live elsewhere and share only `aecp-contract` with it.
 
+pub mod accept;
 pub mod analyse;
 pub mod check;
 pub mod compile;
@@ -15,6 +16,7 @@ pub mod findings;
 pub mod generate;
 pub mod interpret;
 pub mod language;
+pub mod lifecycle;
 pub mod local;
 pub mod native;
 mod parallel;

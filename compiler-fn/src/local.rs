@@ -49,6 +49,7 @@ impl LocalRelease {
             stale: now,
             source: compiled.manifest.source,
             compiler: COMPILER.to_owned(),
+            legislation: None,
         };
         let envelope = Statement::new(&named, release).sign(&[key]).to_json().into();
         Ok(Self { envelope, artifacts, root, channel })

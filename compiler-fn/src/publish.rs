@@ -1,11 +1,16 @@
 //! Signs a compiled set and writes it to a store, so that two publishers cannot overwrite each other unseen.
 //!
-//! Order of writing: artifacts, then the release under a serial of its own (created, never overwritten), then
-//! the channel's pointer, on the condition that it is still the one that was read. Whatever fails before the
-//! last step leaves the channel as it was. A local folder cannot write conditionally, so a lock file keeps
-//! publishers there one after the other.
+//! Order of writing: artifacts, the entry of the channel's history, the release under the next serial, which names the
+//! entry (each created, never overwritten), then the channel's pointer, on the condition that it is still the one that
+//! was read. Whatever fails before the release is written leaves the channel as it was; an entry without a release was
+//! never in force. Once the release is written, the next publisher points at it, if its own publisher did not come to
+//! that: serials have no holes. A local folder cannot write conditionally, so a lock file keeps publishers there one after
+//! the other.
 
+mod history;
 mod newest;
+mod roots;
+mod submission;
 
 use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
 
@@ -13,8 +18,9 @@ use aecp_contract::{
     digest::Digest,
     dsse::Envelope,
     layout::{self, Name},
-    refusal::Refusal,
-    release::{Artifact, ChannelPointer, Release, Statement, check_sizes},
+    legislation::{Entry, EntryRef, MAX_ENTRY_BYTES, Replaced, Signed, Submission},
+    refusal::{Code, Refusal},
+    release::{Artifact, ChannelPointer, Release, SUBMISSION, Statement, check_sizes},
     trust::{Role, TrustRoot},
     value::Timestamp,
 };
@@ -26,7 +32,12 @@ use object_store::{
 };
 use url::Url;
 
-use crate::compile::{COMPILER, Compiled};
+pub use self::{
+    history::{Fate, Recorded},
+    newest::Base,
+    roots::Roots,
+};
+use crate::{accept::Accepted, compile::COMPILER};
 
 /// A store to publish to.
 #[derive(Debug, Clone)]
@@ -48,9 +59,17 @@ pub struct Publication {
     pub expires: Timestamp,
     /// After this an enforcer that still serves it denies everything.
     pub stale: Timestamp,
-    /// The serial that the channel must still be at, 0 where it has no release yet, if the set was compared with that
-    /// release.
-    pub replaces: Option<u64>,
+}
+
+/// Why a set is published: what the channel's history says of it.
+#[derive(Debug, Clone, Default)]
+pub struct Reason {
+    /// Who submits it; of a signed submission what that says.
+    pub author: Option<String>,
+    /// Why; of a signed submission what that says.
+    pub justification: Option<String>,
+    /// The submission that authors signed ([`Submission`]), where the trust root names authors.
+    pub submission: Option<Vec<u8>>,
 }
 
 /// A release as it was published.
@@ -98,6 +117,15 @@ pub enum PublishError {
     /// What the channel holds now cannot be trusted, so its serial cannot be continued.
     #[error("the channel's newest release cannot be trusted ({0}); repair the store before publishing")]
     Damaged(Refusal),
+    /// Nothing says who submits it, or what says so does not fit.
+    #[error("the submission is refused: {0}")]
+    Submission(Refusal),
+    /// Another publisher is about to publish.
+    #[error("somebody else is publishing to this channel; look at release {serial} and publish again")]
+    Busy {
+        /// The serial that theirs will have.
+        serial: u64,
+    },
     /// Another publisher was faster.
     #[error("release {serial} was published by somebody else meanwhile; look at it and publish again")]
     Conflict {
@@ -224,68 +252,117 @@ impl Store {
         })
     }
 
-    /// Signs `compiled` with `keys` and makes it the channel's newest release.
-    ///
-    /// `root` is the trust root and its file's bytes, which are written to the store if they are not there.
+    /// Signs what was accepted with `keys` and makes it the channel's newest release.
     ///
     /// # Errors
     /// [`PublishError`]; the channel is then as it was.
     pub async fn publish(
         &self,
-        compiled: &Compiled,
+        accepted: &Accepted,
         publication: &Publication,
+        reason: &Reason,
         keys: &[&SigningKey],
-        (root, root_json): (&TrustRoot, &[u8]),
+        roots: &Roots,
     ) -> Result<Published, PublishError> {
+        let (root, channel) = (roots.newest(), &publication.channel);
         // A probe, so that a wrong key is told before anything is written.
         let probe = Envelope::sign("probe", b"", keys);
         root.verify(Role::Judicial, "probe", &probe).map_err(PublishError::NotTrusted)?;
-        let blobs = compiled.artifacts();
+        let submission = submission::check(root, accepted, publication, reason)?;
+        let mut blobs = accepted.compiled.artifacts();
+        if let Some(signed) = &reason.submission {
+            blobs.insert(SUBMISSION.to_owned(), signed.clone());
+        }
         let artifacts: BTreeMap<_, _> =
             blobs.iter().map(|(name, bytes)| (name.clone(), Artifact::of(bytes))).collect();
         let named = artifacts.iter().map(|(name, artifact)| (name.as_str(), *artifact));
         check_sizes(named).map_err(PublishError::TooLarge)?;
         let _lock = self.lock().await?;
-        let channel = &publication.channel;
-        let newest = self.newest(channel, root).await?;
-        let (before, version) =
-            newest.map_or((0, None), |newest| (newest.statement.release().serial, Some(newest.version)));
-        if publication.replaces.is_some_and(|compared| compared != before) {
-            return Err(PublishError::Conflict { serial: before });
+        self.put_root(roots).await?;
+        let newest = self.recover(channel, roots).await?;
+        let before = newest.as_ref().map(|newest| newest.statement.release());
+        let replaced = before.map_or(0, |release| release.serial);
+        if replaced != accepted.base {
+            return Err(PublishError::Conflict { serial: replaced });
         }
-        self.create(&layout::root(root.version()), Bytes::copy_from_slice(root_json)).await?;
+        let head = self.head(channel, before.and_then(|release| release.legislation), roots).await?;
+        let entry = entry(accepted, publication, reason, submission, (root, before, head.as_ref()))?;
+        let serial = entry.serial;
         for bytes in blobs.values() {
             self.put_blob(bytes).await?;
         }
-        let mut serial = before + 1;
-        let release = loop {
-            let release = Release {
-                channel: channel.clone(),
-                serial,
-                issued: publication.issued,
-                expires: publication.expires,
-                stale: publication.stale,
-                source: compiled.manifest.source,
-                compiler: COMPILER.to_owned(),
-            };
-            let envelope = Statement::new(&artifacts, release).sign(keys).to_json();
-            let digest = Digest::of(&envelope);
-            if self.create(&layout::release(channel, serial), envelope.into()).await? {
-                break digest;
-            }
-            // The serial is taken: by a publisher that was faster, or by one that died before it moved the
-            // pointer. The first is a conflict; the second's serial is passed over.
-            let now = self.newest_serial(channel, root).await?;
-            if now > before {
+        let (number, envelope) = (entry.number, entry.sign(keys).to_json());
+        if envelope.len() > MAX_ENTRY_BYTES {
+            let detail = "its changes are more than an entry of the history holds";
+            return Err(PublishError::TooLarge(Refusal::new(Code::TooLarge, detail)));
+        }
+        let legislation = EntryRef { number, digest: Digest::of(&envelope) };
+        if !self.create(&layout::legislation(channel, number), envelope.into()).await? {
+            return Err(PublishError::Busy { serial });
+        }
+        let release = Release {
+            channel: channel.clone(),
+            serial,
+            issued: Timestamp { nanoseconds: 0, ..publication.issued },
+            expires: publication.expires,
+            stale: publication.stale,
+            source: accepted.compiled.manifest.source,
+            compiler: COMPILER.to_owned(),
+            legislation: Some(legislation),
+        };
+        let envelope = Statement::new(&artifacts, release).sign(keys).to_json();
+        let release = Digest::of(&envelope);
+        // From here on the release is published: whoever comes next points at it, if this does not come to it.
+        if !self.create(&layout::release(channel, serial), envelope.into()).await? {
+            return Err(PublishError::Conflict { serial });
+        }
+        let pointer = ChannelPointer { channel: channel.clone(), serial, release };
+        if !self.move_pointer(&pointer, newest.map(|newest| newest.version)).await? {
+            let now = self.newest(channel, roots).await?.map_or(0, |newest| newest.pointer.serial);
+            if now < serial {
                 return Err(PublishError::Conflict { serial: now });
             }
-            serial += 1;
-        };
-        let pointer = ChannelPointer { channel: channel.clone(), serial, release };
-        if !self.move_pointer(&pointer, version).await? {
-            let now = self.newest_serial(channel, root).await?;
-            return Err(PublishError::Conflict { serial: now });
         }
         Ok(Published { serial, release })
     }
+}
+
+/// What the history is to say.
+fn entry(
+    accepted: &Accepted,
+    publication: &Publication,
+    reason: &Reason,
+    submission: Option<(Submission, Signed)>,
+    (root, before, head): (&TrustRoot, Option<&Release>, Option<&(Entry, Digest)>),
+) -> Result<Entry, PublishError> {
+    if let (Some((submission, _)), Some((head, _))) = (&submission, head)
+        && submission.issued <= head.time
+    {
+        let detail = format!(
+            "it was signed at {}, before entry {} of the history was accepted at {}; look at that, and sign again",
+            submission.issued, head.number, head.time
+        );
+        return Err(PublishError::Submission(Refusal::new(Code::SerialReplayed, detail)));
+    }
+    let (said, signed) = submission.unzip();
+    let (author, justification) = match said {
+        Some(said) => (Some(said.author), Some(said.justification)),
+        None => (reason.author.clone(), reason.justification.clone()),
+    };
+    Ok(Entry {
+        channel: publication.channel.clone(),
+        number: head.map_or(1, |(entry, _)| entry.number + 1),
+        previous: head.map(|(_, digest)| *digest),
+        root: root.version(),
+        time: publication.issued,
+        serial: accepted.base + 1,
+        source: accepted.compiled.manifest.source,
+        replaces: before.map(|old| Replaced { serial: old.serial, source: old.source }),
+        author,
+        justification,
+        submission: signed,
+        changes: accepted.changes.clone(),
+        moves: accepted.moves.clone(),
+        states: accepted.states.clone(),
+    })
 }

@@ -78,7 +78,12 @@ impl Envelope {
     /// # Errors
     /// [`Code::TooLarge`], [`Code::Truncated`] or [`Code::Malformed`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, Refusal> {
-        let envelope: Self = parse_json(bytes, MAX_ENVELOPE_BYTES, "the envelope")?;
+        Self::from_json_within(bytes, MAX_ENVELOPE_BYTES)
+    }
+
+    /// The same, of another size at most.
+    pub(crate) fn from_json_within(bytes: &[u8], limit: usize) -> Result<Self, Refusal> {
+        let envelope: Self = parse_json(bytes, limit, "the envelope")?;
         if envelope.signatures.len() > MAX_SIGNATURES {
             return Err(Refusal::new(
                 Code::TooLarge,
@@ -86,6 +91,27 @@ impl Envelope {
             ));
         }
         Ok(envelope)
+    }
+
+    /// The envelope with one more signature on the same payload.
+    ///
+    /// # Errors
+    /// [`Code::Malformed`] if its payload is not base64, [`Code::TooLarge`] if it has too many signatures.
+    pub fn cosigned(mut self, key: &SigningKey) -> Result<Self, Refusal> {
+        let payload = self.unverified_payload()?;
+        let more = Self::sign(&self.payload_type, &payload, &[key]).signatures;
+        self.signatures.retain(|there| more.iter().all(|new| new.keyid != there.keyid));
+        self.signatures.extend(more);
+        if self.signatures.len() > MAX_SIGNATURES {
+            let detail = format!("the envelope would have more than {MAX_SIGNATURES} signatures");
+            return Err(Refusal::new(Code::TooLarge, detail));
+        }
+        Ok(self)
+    }
+
+    /// The ids of the keys that signatures say they are by, which nobody has checked.
+    pub fn claimed_keys(&self) -> impl Iterator<Item = Digest> {
+        self.signatures.iter().map(|signature| signature.keyid)
     }
 
     /// The payload before any signature was checked: only for what must be read to find the keys.

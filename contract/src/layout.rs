@@ -73,6 +73,12 @@ pub fn root(version: u32) -> String {
     format!("root/{version}.json")
 }
 
+/// The entry of this number in a channel's history ([`crate::legislation::Entry`]); never changed once written.
+#[must_use]
+pub fn legislation(channel: &Name, number: u64) -> String {
+    format!("legislation/{channel}/{number}.json")
+}
+
 /// A file of an enforcer's log: `audit/<instance>/<path>`.
 #[must_use]
 pub fn audit(instance: &Name, path: &str) -> String {

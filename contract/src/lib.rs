@@ -3,7 +3,8 @@
 //! The compiler writes these types, the enforcers read them, and neither knows the other:
 //! the WIT world and its memory layout ([`slots`], [`verdict`]), attribute values ([`value`]) and how a
 //! request's JSON becomes them ([`request`]), what a compiled set says of itself ([`manifest`]) and of its
-//! [`cost`], how it is signed ([`dsse`], [`release`], [`trust`]) and stored ([`layout`]), why a request was decided as it
+//! [`cost`], how it is signed ([`dsse`], [`release`], [`trust`]), stored ([`layout`]) and remembered
+//! ([`legislation`]), why a request was decided as it
 //! was ([`explain`]), and the transparency logs of what was decided ([`tlog`], [`audit`]).
 //!
 //! This crate does no I/O, reads no clock and knows no sibling; it builds for wasm32 and native alike.
@@ -14,6 +15,7 @@ pub mod digest;
 pub mod dsse;
 pub mod explain;
 pub mod layout;
+pub mod legislation;
 pub mod manifest;
 pub mod native;
 pub mod refusal;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cost::Cost,
     digest::Digest,
+    legislation::States,
     value::{Timestamp, Type},
 };
 
@@ -35,6 +36,10 @@ pub struct Manifest {
     pub tests: TestSummary,
     /// How the compiler compared this module with its reference evaluator.
     pub self_check: SelfCheckSummary,
+    /// The policies of the sources that are held back: drafts and those that have retired are not among
+    /// [`Self::policies`], the others are enforced no further than this.
+    #[serde(default, skip_serializing_if = "States::is_empty")]
+    pub states: States,
 }
 
 /// One row of the attribute table: its index is the slot's.
@@ -284,6 +289,8 @@ pub enum ProofStatus {
     Proven,
     /// It could not be decided; its author vouches for it.
     Assumed,
+    /// It is of the set as it is written, and not of this release, in which policies are held back.
+    Suspended,
 }
 
 /// An attribute that a policy asks the presence of.

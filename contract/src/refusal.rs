@@ -63,6 +63,8 @@ codes! {
     WrongChannel = "wrong_channel",
     /// The trust root in the store is not the pinned one nor its successor.
     RootMismatch = "root_mismatch",
+    /// The channel's history is not the one that its releases name, or is not one chain.
+    HistoryBroken = "history_broken",
     /// The module or manifest is of a calling convention that this host does not know.
     UnsupportedAbi = "unsupported_abi",
     /// The WebAssembly module is invalid or not of the shape that the contract asks for.

@@ -11,6 +11,7 @@ use crate::{
     digest::Digest,
     dsse::{Envelope, parse_json},
     layout::Name,
+    legislation::EntryRef,
     refusal::{Code, Refusal},
     trust::{Role, TrustRoot},
     value::Timestamp,
@@ -39,6 +40,10 @@ pub const CLAUSES: &str = "clauses.json";
 
 /// What the set was compiled from, to compile it again: `{"files": [{"path": …, "text": …}, …]}`.
 pub const SOURCES: &str = "sources.json";
+
+/// The artifact with what the author signed ([`crate::legislation::Submission`]), in a DSSE envelope; only where the
+/// trust root names authors.
+pub const SUBMISSION: &str = "submission.json";
 
 /// The most bytes that one artifact may have.
 pub const MAX_ARTIFACT_BYTES: u64 = 64 << 20;
@@ -93,6 +98,9 @@ pub struct Release {
     pub source: Digest,
     /// The compiler and its version.
     pub compiler: String,
+    /// Its entry in the channel's history; `None` for a release that was never on a channel of a store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legislation: Option<EntryRef>,
 }
 
 /// One artifact as the release names it.
@@ -308,6 +316,7 @@ mod tests {
                 stale: at("2026-02-08T00:00:00Z"),
                 source: Digest::of(b"source"),
                 compiler: "aecp 0.1.0".to_owned(),
+                legislation: None,
             },
         )
     }

@@ -79,6 +79,28 @@ impl RootPayload {
         }
     }
 
+    /// Gives `key` this role too. A role that nobody had has a threshold of one.
+    pub fn add(&mut self, role: Role, key: &VerifyingKey) {
+        self.keys.insert(key_id(key), STANDARD.encode(key.as_bytes()));
+        let holders =
+            self.roles.entry(role).or_insert_with(|| RoleKeys { keyids: BTreeSet::new(), threshold: 1 });
+        holders.keyids.insert(key_id(key));
+    }
+
+    /// Takes this role from the key, and the key out of the root if it has no other. A role without keys is nobody's.
+    /// `false` if the key did not have it.
+    pub fn remove(&mut self, role: Role, key: Digest) -> bool {
+        let Some(holders) = self.roles.get_mut(&role) else { return false };
+        let had = holders.keyids.remove(&key);
+        if holders.keyids.is_empty() {
+            self.roles.remove(&role);
+        }
+        if !self.roles.values().any(|holders| holders.keyids.contains(&key)) {
+            self.keys.remove(&key);
+        }
+        had
+    }
+
     /// The signed envelope, as `root.json` holds it.
     #[must_use]
     pub fn sign(&self, keys: &[&SigningKey]) -> Envelope {

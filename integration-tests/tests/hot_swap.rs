@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,8 +12,8 @@ use std::{
 };
 
 use aecp_compiler::{
-    compile::{Compiled, compile_sources},
-    publish::{Publication, Store},
+    accept::{Accepted, examine},
+    publish::{Base, Publication, Reason, Roots, Store},
     source::{Source, Sources},
 };
 use aecp_contract::{
@@ -25,23 +25,24 @@ use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 
 /// A set of one policy, which every request of the test violates.
-fn set(policy: &str) -> Compiled {
+fn set(policy: &str) -> Accepted {
     let text = format!(
         "POLICY {policy} {{\n  SCOPE: requests\n  CONSTRAINT: sent.to == \"{policy}\"\n  ENFORCEMENT: BLOCKING\n}}\n"
     );
     let sources = Sources::new(vec![Source { path: "set.aecp".to_owned(), text }]);
-    compile_sources(&sources, &mut |_| ()).unwrap().compiled.unwrap()
+    let examined = examine(&sources, &Base::default(), &BTreeMap::new(), &mut |_| ()).unwrap();
+    examined.accepted.unwrap()
 }
 
 struct Publisher {
     store: Store,
     key: SigningKey,
-    root: TrustRoot,
-    root_json: Vec<u8>,
+    roots: Roots,
 }
 
 impl Publisher {
-    async fn publish(&self, compiled: &Compiled) -> u64 {
+    /// The set in place of the release of serial `base`.
+    async fn publish(&self, set: &Accepted, base: u64) -> u64 {
         let issued = now();
         let later = |seconds| Timestamp { seconds: issued.seconds + seconds, nanoseconds: 0 };
         let publication = Publication {
@@ -49,10 +50,11 @@ impl Publisher {
             issued,
             expires: later(3600),
             stale: later(7200),
-            replaces: None,
         };
-        let root = (&self.root, self.root_json.as_slice());
-        self.store.publish(compiled, &publication, &[&self.key], root).await.unwrap().serial
+        let (set, reason) = (Accepted { base, ..set.clone() }, Reason::default());
+        let keys = [&self.key];
+        let published = self.store.publish(&set, &publication, &reason, &keys, &self.roots);
+        published.await.unwrap().serial
     }
 }
 
@@ -78,9 +80,11 @@ async fn no_request_fails_and_none_is_mixed_while_a_release_is_swapped_every_sec
     let root_json =
         RootPayload::first(&key.verifying_key(), &[Role::Root, Role::Judicial]).sign(&[&key]).to_json();
     let root = TrustRoot::pinned(&root_json).unwrap();
-    let publisher = Publisher { store: Store::open(&url).unwrap(), key, root: root.clone(), root_json };
+    let store = Store::open(&url).unwrap();
+    let roots = store.roots(&root_json).await.unwrap();
+    let publisher = Publisher { store, key, roots };
     let sets = [set("even"), set("odd")];
-    assert_eq!(publisher.publish(&sets[1]).await, 1);
+    assert_eq!(publisher.publish(&sets[1], 0).await, 1);
 
     let sidecar = Sidecar::start(SidecarConfig {
         audit: AuditConfig::default(),
@@ -139,7 +143,7 @@ async fn no_request_fails_and_none_is_mixed_while_a_release_is_swapped_every_sec
     let started = Instant::now();
     for serial in 2..=6 {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(publisher.publish(&sets[serial % 2]).await, serial as u64);
+        assert_eq!(publisher.publish(&sets[serial % 2], serial as u64 - 1).await, serial as u64);
     }
     served.wait_for(|release| release.is_some_and(|release| release.serial == 6)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;

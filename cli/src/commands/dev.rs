@@ -1,6 +1,7 @@
 //! `aecp dev`: the whole road on this machine, over and over.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -8,9 +9,9 @@ use std::{
 };
 
 use aecp_compiler::{
-    compile::{self, Compiled, compile_sources},
+    accept::{Accepted, examine},
     language::ast::Expect,
-    publish::Store,
+    publish::{Reason, Roots, Store},
     set::PolicySet,
 };
 use aecp_contract::{layout::Name, trust::TrustRoot, value, verdict::Decision};
@@ -60,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 }
 
 async fn dev(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let workshop = Workshop::open(&arguments.dir, &arguments.set)?;
+    let workshop = Workshop::open(&arguments.dir, &arguments.set).await?;
     let (changed, mut changes) = mpsc::channel(1);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // A full channel means that a change is waiting already.
@@ -131,12 +132,12 @@ struct Workshop {
     store: Store,
     key: SigningKey,
     root: TrustRoot,
-    root_json: Vec<u8>,
+    roots: Roots,
     channel: Name,
 }
 
 impl Workshop {
-    fn open(folder: &Path, set: &SetArgument) -> anyhow::Result<Self> {
+    async fn open(folder: &Path, set: &SetArgument) -> anyhow::Result<Self> {
         let failed = || format!("cannot make `{}`", folder.display());
         fs::create_dir_all(folder).with_context(failed)?;
         let folder = folder.canonicalize().with_context(failed)?;
@@ -153,12 +154,13 @@ impl Workshop {
             .map_err(|()| anyhow::anyhow!("`{}` is no absolute path", store_folder.display()))?
             .to_string();
         fs::create_dir_all(&store_folder).with_context(failed)?;
+        let store = Store::open(&store_url)?;
         Ok(Self {
             set: set.set.clone(),
-            store: Store::open(&store_url)?,
-            store_url,
             root: TrustRoot::pinned(&root_json)?,
-            root_json,
+            roots: store.roots(&root_json).await?,
+            store,
+            store_url,
             key,
             folder,
             channel: "dev".parse()?,
@@ -194,17 +196,19 @@ impl Workshop {
             return Ok(None);
         }
         let started = Instant::now();
-        let compile::Outcome { set, compiled, findings } = compile_sources(&sources, &mut |_| ())?;
-        diagnostics::print(&findings, &sources);
-        let (Some(set), Some(compiled)) = (set, compiled) else {
+        let base = self.store.base(&self.channel, &self.roots).await?;
+        // VERSIONs are for what is released to others.
+        let examined = examine(&sources, &base, &BTreeMap::new(), &mut |_| ())?;
+        diagnostics::print(&examined.findings, &sources);
+        let (Some(set), Some(accepted)) = (examined.set, examined.accepted) else {
             anstream::println!("{BAD}not published{PLAIN}; the last good release goes on serving\n");
             return Ok(None);
         };
-        let serial = self.publish(&compiled).await?;
+        let serial = self.publish(&accepted).await?;
         anstream::println!(
             "{GOOD}release {serial}{PLAIN} {}, {} passed, in {} ms",
             count(set.policies.len(), "policy", "policies"),
-            count(compiled.manifest.tests.passed as usize, "test", "tests"),
+            count(accepted.compiled.manifest.tests.passed as usize, "test", "tests"),
             started.elapsed().as_millis()
         );
         if let Some(before) = before {
@@ -213,11 +217,11 @@ impl Workshop {
         Ok(Some((set, serial)))
     }
 
-    async fn publish(&self, compiled: &Compiled) -> anyhow::Result<u64> {
+    async fn publish(&self, accepted: &Accepted) -> anyhow::Result<u64> {
         let days = |days: i64| value::Duration(days * 86_400_000);
         let publication = publication(self.channel.clone(), now()?, days(90), days(30))?;
-        let root = (&self.root, self.root_json.as_slice());
-        Ok(self.store.publish(compiled, &publication, &[&self.key], root).await?.serial)
+        let (reason, keys) = (Reason::default(), [&self.key]);
+        Ok(self.store.publish(accepted, &publication, &reason, &keys, &self.roots).await?.serial)
     }
 }
 

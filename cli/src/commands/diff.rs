@@ -4,21 +4,13 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
-use aecp_compiler::{
-    check::check,
-    diff::{Diff, compare, versions},
-    set::PolicySet,
-    source::Sources,
-};
+use aecp_compiler::{check::check, diff::compare, set::PolicySet, source::Sources};
 use aecp_contract::{layout::Name, release::SOURCES};
 use aecp_enforcer::{Artifacts, ReleaseSource, Store, now};
 use anyhow::{Context as _, bail};
 
 use super::{Format, SetArgument, decide::pinned_root};
-use crate::{
-    Outcome, diagnostics,
-    terminal::{CARE, FAINT, PLAIN, progress},
-};
+use crate::{Outcome, diagnostics, terminal::progress};
 
 /// Show what changes from one policy set to another, each change with a request that shows it
 ///
@@ -98,21 +90,4 @@ fn checked(sources: &Sources, which: &str) -> anyhow::Result<PolicySet> {
         diagnostics::print(&checked.findings, sources);
         anyhow::anyhow!("{which} has errors, so that its policies mean nothing yet")
     })
-}
-
-/// Whether a set may follow on the release that a channel has: says what changes, and which VERSIONs are not in order.
-/// The sources are known to compile.
-pub(crate) fn may_follow(serial: u64, old: &Sources, sources: &Sources) -> anyhow::Result<bool> {
-    let (Some(before), Some(after)) = (check(old).set, check(sources).set) else {
-        // Older versions of the language may have allowed what this one does not; that must not stop a mended set.
-        anstream::eprintln!(
-            "{CARE}not compared{PLAIN}: this version does not compile the sources of release {serial}"
-        );
-        return Ok(true);
-    };
-    let diff: Diff = compare(&before, &after)?;
-    let findings = versions(&before, &after, &diff);
-    diagnostics::print(&findings, sources);
-    anstream::println!("{FAINT}since serial {serial}{PLAIN}: {}", diff.summary());
-    Ok(findings.is_empty())
 }

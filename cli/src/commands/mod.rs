@@ -10,10 +10,13 @@ pub(crate) mod dev;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod fmt;
+pub(crate) mod history;
 pub(crate) mod keygen;
 mod local;
 pub(crate) mod lsp;
 pub(crate) mod publish;
+pub(crate) mod root;
+pub(crate) mod sign;
 pub(crate) mod test;
 pub(crate) mod verify;
 

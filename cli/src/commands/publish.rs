@@ -1,32 +1,48 @@
 //! `aecp publish`: compile, sign and write a release.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use aecp_compiler::publish::{Publication, Store, read_signing_key};
+use aecp_compiler::{
+    accept::{Examined, examine},
+    publish::{Base, Publication, Reason, Store, read_signing_key},
+    source::Sources,
+};
 use aecp_contract::{
+    dsse::Envelope,
     layout::Name,
+    legislation::{Move, NotAState, State, Submission},
     manifest::{Manifest, ProofKind, ProofStatus},
-    trust::TrustRoot,
     value::{Duration, Timestamp},
 };
 use anyhow::{Context as _, bail};
 use ed25519_dalek::SigningKey;
 
-use super::{SetArgument, diff, keygen::TRUST_ROOT, now, read};
+use super::{SetArgument, keygen::TRUST_ROOT, now, read};
 use crate::{
-    Outcome,
-    profile::Profile,
-    terminal::{GOOD, PLAIN, count, progress},
+    Outcome, diagnostics,
+    terminal::{CARE, FAINT, GOOD, PLAIN, count, progress},
 };
 
 /// Compile, test and sign a policy set, and make it the newest release of a channel
 ///
 /// What changes against the channel's newest release is told in a line. A policy that means something else and states the
-/// VERSION that it had is refused (E070), and so is a VERSION that shrinks or vanishes (E071).
+/// VERSION that it had is refused (E070), and so is a VERSION that shrinks or vanishes (E071). What is accepted becomes a
+/// signed entry of the channel's history (`aecp history`), with who submitted it and why.
+///
+/// Where the trust root names authors, one of them must have signed the set with `aecp sign`: give that as --submission.
+///
+/// --state holds policies back on this channel: a draft is compiled and tested but not released, an audit-only or
+/// advisory policy enforces no more than that, a blocking one what it says itself, a retired one is gone for good. A state
+/// stays until it is moved again.
 ///
 /// Stores are file:///…, s3://…, gs://… and az://…, configured by the clouds' usual environment variables.
 ///
 /// Example: aecp publish policies/hipaa --store s3://bucket --channel prod --key keys/private.pem
+/// Example: aecp publish policies/hipaa --store s3://bucket --channel prod --key keys/private.pem
+///          --author "Jane Doe" --justification "CR-1234" --state phi_export=advisory
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -44,6 +60,18 @@ pub(crate) struct Arguments {
     /// The trust root of the enforcers [default: root.json beside the first key]
     #[arg(long, value_name = "FILE")]
     root: Option<PathBuf>,
+    /// Who submits the set, for the history
+    #[arg(long, value_name = "TEXT")]
+    author: Option<String>,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT")]
+    justification: Option<String>,
+    /// Moves a policy to a state: draft, audit-only, advisory, blocking or retired
+    #[arg(long, value_name = "POLICY=STATE", value_parser = state, requires = "justification")]
+    state: Vec<(String, State)>,
+    /// What the author signed (`aecp sign`); it says author, justification and states
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["author", "justification", "state"])]
+    submission: Option<PathBuf>,
     /// How long enforcers may take the release up
     #[arg(long, value_name = "DURATION", default_value = "90d")]
     expires: Duration,
@@ -57,28 +85,28 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let beside = || arguments.key.first().and_then(|key| key.parent()).unwrap_or(Path::new(""));
     let root_path = arguments.root.clone().unwrap_or_else(|| beside().join(TRUST_ROOT));
     let root_json = read(&root_path).context("publishing needs the enforcers' trust root (--root)")?;
-    let root = TrustRoot::pinned(&root_json)
-        .with_context(|| format!("`{}` is no trust root", root_path.display()))?;
-    let store = Store::open(&arguments.store)?;
-    let mut publication =
+    let publication =
         publication(arguments.channel.clone(), now()?, arguments.expires, arguments.stale_after)?;
-    progress("compiling and testing …");
+    let (reason, wanted) = reason(arguments)?;
     let sources = arguments.set.sources()?;
-    let Some(compiled) = super::compile(&sources, &mut Profile::start())? else {
-        return Ok(Outcome::Bad);
-    };
-    let replaced =
-        super::block_on(async { Ok(store.newest_sources(&arguments.channel, &root).await?) })?;
-    publication.replaces = Some(replaced.as_ref().map_or(0, |(serial, _)| *serial));
-    if let Some((serial, old)) = &replaced
-        && !diff::may_follow(*serial, old, &sources)?
-    {
+    let store = Store::open(&arguments.store)?;
+    let (roots, base) = super::block_on(async {
+        let roots = store.roots(&root_json).await?;
+        let base = store.base(&arguments.channel, &roots).await?;
+        Ok((roots, base))
+    })?;
+    progress("compiling and testing …");
+    let examined = examine(&sources, &base, &wanted, &mut |_| ())?;
+    diagnostics::print(&examined.findings, &sources);
+    let Some(accepted) = &examined.accepted else { return Ok(Outcome::Bad) };
+    print_since(&base, &examined, &sources);
+    if !examined.versions.is_empty() {
         return Ok(Outcome::Bad);
     }
     progress("publishing …");
     let keys: Vec<&SigningKey> = keys.iter().collect();
     let published = super::block_on(async {
-        Ok(store.publish(&compiled, &publication, &keys, (&root, &root_json)).await?)
+        Ok(store.publish(accepted, &publication, &reason, &keys, &roots).await?)
     })?;
     anstream::println!(
         "{GOOD}published{PLAIN} release {} of channel {} ({})",
@@ -86,14 +114,68 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         arguments.channel,
         published.release
     );
+    let manifest = &accepted.compiled.manifest;
     anstream::println!(
         "  {} policies, {} tests passed, {}, expires {}",
-        compiled.manifest.policies.len(),
-        compiled.manifest.tests.passed,
-        proofs(&compiled.manifest),
+        manifest.policies.len(),
+        manifest.tests.passed,
+        proofs(manifest),
         publication.expires
     );
+    for Move { policy, from, to } in &accepted.moves {
+        anstream::println!("  {CARE}{to}{PLAIN} {policy}, which was {from}");
+    }
     Ok(Outcome::Good)
+}
+
+/// POLICY=STATE.
+pub(crate) fn state(text: &str) -> Result<(String, State), String> {
+    let (policy, state) = text.split_once('=').ok_or("expected POLICY=STATE")?;
+    Ok((policy.to_owned(), state.parse().map_err(|error: NotAState| error.to_string())?))
+}
+
+/// Each policy once.
+pub(crate) fn states(given: &[(String, State)]) -> anyhow::Result<BTreeMap<String, State>> {
+    let mut states = BTreeMap::new();
+    for (policy, state) in given {
+        if states.insert(policy.clone(), *state).is_some() {
+            bail!("--state moves policy `{policy}` twice");
+        }
+    }
+    Ok(states)
+}
+
+/// Who publishes and why, and which states policies are to have.
+fn reason(arguments: &Arguments) -> anyhow::Result<(Reason, BTreeMap<String, State>)> {
+    let Some(path) = &arguments.submission else {
+        let (author, justification) = (arguments.author.clone(), arguments.justification.clone());
+        let reason = Reason { author, justification, submission: None };
+        return Ok((reason, states(&arguments.state)?));
+    };
+    let json = read(path)?;
+    let none = || format!("`{}` is no submission", path.display());
+    let envelope = Envelope::from_json(&json).with_context(none)?;
+    // Publishing looks at the signatures.
+    let submission = Submission::unverified(&envelope).with_context(none)?;
+    Ok((Reason { submission: Some(json), ..Reason::default() }, submission.states))
+}
+
+/// What changes since the release that the channel has, and which VERSIONs are not in order.
+fn print_since(base: &Base, examined: &Examined, sources: &Sources) {
+    diagnostics::print(&examined.versions, sources);
+    let serial = base.serial;
+    let held_back = examined.accepted.as_ref().is_some_and(|accepted| !accepted.states.is_empty());
+    // Versions and changes are about the set as it is written, whatever is held back of it.
+    let written = if held_back { ", as it is written" } else { "" };
+    match &examined.diff {
+        Some(diff) => {
+            anstream::println!("{FAINT}since serial {serial}{written}{PLAIN}: {}", diff.summary());
+        }
+        None if serial > 0 => anstream::eprintln!(
+            "{CARE}not compared{PLAIN}: this version does not compile the sources of release {serial}"
+        ),
+        None => {}
+    }
 }
 
 /// A release from now on, for these spans of time.
@@ -110,10 +192,9 @@ pub(crate) fn publication(
         let seconds = from.seconds.saturating_add(span.0 / 1000);
         Timestamp { seconds, nanoseconds: 0 }
     };
-    let issued = Timestamp { nanoseconds: 0, ..now };
-    let expires = later(issued, expires);
+    let expires = later(now, expires);
     let stale = later(expires, stale_after);
-    Ok(Publication { channel, issued, expires, stale, replaces: None })
+    Ok(Publication { channel, issued: now, expires, stale })
 }
 
 pub(crate) fn read_key(path: &Path) -> anyhow::Result<SigningKey> {
@@ -127,9 +208,12 @@ fn proofs(manifest: &Manifest) -> String {
         let invariants = manifest.proofs.iter().filter(|proof| proof.kind == ProofKind::Invariant);
         invariants.filter(|proof| proof.status == status).count()
     };
-    let proven = count(of(ProofStatus::Proven), "invariant proven", "invariants proven");
-    match of(ProofStatus::Assumed) {
-        0 => proven,
-        assumed => format!("{proven}, {assumed} assumed"),
+    let mut told = count(of(ProofStatus::Proven), "invariant proven", "invariants proven");
+    for (status, word) in [(ProofStatus::Assumed, "assumed"), (ProofStatus::Suspended, "suspended")] {
+        match of(status) {
+            0 => {}
+            n => told.push_str(&format!(", {n} {word}")),
+        }
     }
+    told
 }

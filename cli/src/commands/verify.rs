@@ -1,5 +1,6 @@
 //! `aecp verify`: whether a store's newest release would be believed, and what is in it.
 
+mod legislation;
 mod rebuild;
 
 use std::path::PathBuf;
@@ -20,7 +21,8 @@ use crate::{
 /// Verify the newest release of a channel as an enforcer would, down to the last byte
 ///
 /// Checks the trust root and its successors, the channel pointer, the signatures, serial and expiry, the size
-/// and digest of every artifact, and that the module loads; says how an enforcer on this machine would run it.
+/// and digest of every artifact, its entry in the history, the author's signature where it carries one, and that the
+/// module loads; says how an enforcer on this machine would run it.
 ///
 /// With --rebuild it also compiles the sources that the release carries and compares every artifact with the one
 /// that was signed: what runs is what the policies say, whoever compiled it. Each is `rebuilt`, or it `differs`,
@@ -50,16 +52,26 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let root = pinned_root(&arguments.root)?;
-    let source = ReleaseSource::new(Store::open(&arguments.store)?, arguments.channel.clone());
+    let store = Store::open(&arguments.store)?;
+    let source = ReleaseSource::new(store.clone(), arguments.channel.clone());
     let engine = Engine::new()?;
     let verified = super::block_on(async {
         let release = match source.fetch_latest(&root, now(), Artifacts::All).await {
             Ok(release) => release,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        Ok(PolicyPre::load(&engine, &release).map(|set| (release, set)))
+        let checked = async {
+            let set = PolicyPre::load(&engine, &release)?;
+            let successions = source.successions(&root).await?;
+            let mut roots = vec![root.clone()];
+            roots.extend(successions.into_iter().map(|succession| succession.root));
+            let submission = legislation::submission(&release, &roots)?;
+            let entry = legislation::entry(&store, &release).await?;
+            Ok((release, set, submission, entry))
+        };
+        Ok(checked.await)
     })?;
-    let (release, set) = match verified {
+    let (release, set, submission, entry) = match verified {
         Ok(verified) => verified,
         Err(refusal) => {
             match arguments.format {
@@ -74,8 +86,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             return Ok(Outcome::Bad);
         }
     };
-    let rebuild = arguments.rebuild.then(|| Rebuild::of(&release));
     let manifest = set.manifest();
+    let rebuild = arguments.rebuild.then(|| Rebuild::of(&release, manifest));
     let about = release.statement().release();
     match arguments.format {
         Format::Json => println!(
@@ -87,6 +99,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 "policies": manifest.policies.len(),
                 "tests": manifest.tests,
                 "proofs": manifest.proofs,
+                "states": manifest.states,
+                "submission": submission,
                 "execution": set.execution().as_str(),
                 "rebuild": rebuild,
             })
@@ -103,13 +117,26 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             println!("  stale     {}", about.stale);
             println!("  compiler  {}", about.compiler);
             println!("  sources   {}", about.source);
+            if let Some(entry) = &entry {
+                println!("  history   entry {}", entry.number);
+            }
+            if let Some(submission) = &submission {
+                println!("  author    {}, who signed it at {}", submission.author, submission.issued);
+                println!("  because   {}", submission.justification);
+            }
             println!("  policies  {}", manifest.policies.len());
             println!("  tests     {} passed", manifest.tests.passed);
+            for (policy, state) in &manifest.states {
+                anstream::println!("  {CARE}held back{PLAIN} {policy} is {state}");
+            }
             for proof in manifest.proofs.iter().filter(|proof| proof.kind == ProofKind::Invariant) {
                 match proof.status {
                     ProofStatus::Proven => println!("  proven    {}", proof.name),
                     ProofStatus::Assumed => {
                         anstream::println!("  {CARE}assumed{PLAIN}   {}: {}", proof.name, proof.method);
+                    }
+                    ProofStatus::Suspended => {
+                        anstream::println!("  {CARE}suspended{PLAIN} {}: {}", proof.name, proof.method);
                     }
                 }
             }

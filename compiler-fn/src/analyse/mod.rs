@@ -73,7 +73,8 @@ pub fn proven(checked: Checked) -> Checked {
     Checked { set: (!findings::has_errors(&findings)).then_some(set), types, findings }
 }
 
-fn proofs(set: &PolicySet) -> Result<(Vec<Proof>, Vec<Finding>), Box<Finding>> {
+/// What is proven of a set, and a finding for each invariant that is not.
+pub(crate) fn proofs(set: &PolicySet) -> Result<(Vec<Proof>, Vec<Finding>), Box<Finding>> {
     let place = set.policies.first().map(|policy| policy.span).unwrap_or_default();
     let core = generate::core_module(set)
         .map_err(|error| Box::new(Finding::error(code::LIMIT, Kind::Limit, place, error.to_string())))?;

@@ -3,78 +3,122 @@
 use aecp_contract::{
     digest::Digest,
     layout::{self, Name},
+    legislation::States,
     refusal::{Code, Refusal},
     release::{ChannelPointer, SOURCES, Statement},
-    trust::TrustRoot,
 };
 use object_store::UpdateVersion;
 
-use super::{PublishError, Store};
+use super::{PublishError, Roots, Store};
 use crate::source::Sources;
+
+/// The most releases that may be written and not pointed at: each is one publisher that died.
+const MAX_UNPOINTED: usize = 64;
+
+/// What a channel holds, for a set that is to take its place.
+#[derive(Debug, Clone, Default)]
+pub struct Base {
+    /// The serial of its newest release; 0 if it has none.
+    pub serial: u64,
+    /// What that was compiled from.
+    pub sources: Option<Sources>,
+    /// Which policies are held back there.
+    pub states: States,
+}
 
 /// A channel's newest release.
 pub(super) struct Newest {
     pub(super) statement: Statement,
+    pub(super) pointer: ChannelPointer,
     /// Of the pointer that says so.
     pub(super) version: UpdateVersion,
 }
 
 impl Store {
-    /// The serial of the channel's newest release and what it was compiled from, every byte of it verified; `None` if the
-    /// channel has no release.
+    /// What the channel holds, every byte of it verified. A release that was written but not pointed at, because its
+    /// publisher died in between, is pointed at first.
     ///
     /// # Errors
     /// [`PublishError::Store`], and [`PublishError::Damaged`] for what cannot be trusted.
-    pub async fn newest_sources(
-        &self,
-        channel: &Name,
-        root: &TrustRoot,
-    ) -> Result<Option<(u64, Sources)>, PublishError> {
-        let Some(Newest { statement, .. }) = self.newest(channel, root).await? else { return Ok(None) };
+    pub async fn base(&self, channel: &Name, roots: &Roots) -> Result<Base, PublishError> {
+        let _lock = self.lock().await?;
+        let Some(newest) = self.recover(channel, roots).await? else { return Ok(Base::default()) };
         let damaged = PublishError::Damaged;
-        let artifact = statement.artifact(SOURCES).map_err(damaged)?;
+        let artifact = newest.statement.artifact(SOURCES).map_err(damaged)?;
         let key = layout::blob(artifact.digest);
         let (archive, _) = self.get(&key).await?.ok_or_else(|| gone(&key, "is not there"))?;
         artifact.check(SOURCES, &archive).map_err(damaged)?;
         let sources = Sources::from_archive(&archive);
         let sources = sources.map_err(|error| gone(&key, &error.to_string()))?;
-        let release = statement.release();
+        let release = newest.statement.release();
         if sources.digest() != release.source {
             return Err(gone(&key, "does not have the digest of the release's sources"));
         }
-        Ok(Some((release.serial, sources)))
+        let states = match &release.legislation {
+            Some(named) => self.named_entry(channel, *named).await?.states,
+            None => States::new(),
+        };
+        Ok(Base { serial: release.serial, sources: Some(sources), states })
     }
 
-    pub(super) async fn newest_serial(
+    /// The channel's newest release, after pointing at what was written and not pointed at.
+    pub(super) async fn recover(
         &self,
         channel: &Name,
-        root: &TrustRoot,
-    ) -> Result<u64, PublishError> {
-        Ok(self.newest(channel, root).await?.map_or(0, |newest| newest.statement.release().serial))
+        roots: &Roots,
+    ) -> Result<Option<Newest>, PublishError> {
+        for _ in 0..MAX_UNPOINTED {
+            let newest = self.newest(channel, roots).await?;
+            let serial = newest.as_ref().map_or(0, |newest| newest.pointer.serial).saturating_add(1);
+            let Some((bytes, _)) = self.get(&layout::release(channel, serial)).await? else {
+                return Ok(newest);
+            };
+            self.signed(channel, serial, &bytes, roots)?;
+            let pointer =
+                ChannelPointer { channel: channel.clone(), serial, release: Digest::of(&bytes) };
+            // If it has moved meanwhile, its publisher is alive; the next round sees what it did.
+            self.move_pointer(&pointer, newest.map(|newest| newest.version)).await?;
+        }
+        Err(gone(&layout::channel(channel), "is far behind the releases that are there"))
     }
 
     /// The channel's newest release, after checking that it is a signed release of this channel.
     pub(super) async fn newest(
         &self,
         channel: &Name,
-        root: &TrustRoot,
+        roots: &Roots,
     ) -> Result<Option<Newest>, PublishError> {
         let Some((bytes, version)) = self.get(&layout::channel(channel)).await? else {
             return Ok(None);
         };
-        let damaged = PublishError::Damaged;
-        let pointer = ChannelPointer::from_json(&bytes, channel).map_err(damaged)?;
+        let pointer = ChannelPointer::from_json(&bytes, channel).map_err(PublishError::Damaged)?;
         let key = layout::release(channel, pointer.serial);
         let (envelope, _) = self.get(&key).await?.ok_or_else(|| gone(&key, "is not there"))?;
-        let statement = Statement::verify(&envelope, root, channel).map_err(damaged)?;
-        if Digest::of(&envelope) != pointer.release || statement.release().serial != pointer.serial {
+        let statement = self.signed(channel, pointer.serial, &envelope, roots)?;
+        if Digest::of(&envelope) != pointer.release {
             return Err(gone(&key, "is not what the pointer names"));
         }
-        Ok(Some(Newest { statement, version }))
+        Ok(Some(Newest { statement, pointer, version }))
+    }
+
+    /// The release of this serial, from its envelope.
+    pub(super) fn signed(
+        &self,
+        channel: &Name,
+        serial: u64,
+        envelope: &[u8],
+        roots: &Roots,
+    ) -> Result<Statement, PublishError> {
+        let statement = roots.any(|root| Statement::verify(envelope, root, channel));
+        let statement = statement.map_err(PublishError::Damaged)?;
+        if statement.release().serial != serial {
+            return Err(gone(&layout::release(channel, serial), "is of another serial"));
+        }
+        Ok(statement)
     }
 }
 
 /// An object of the store is not what it should be.
-fn gone(key: &str, why: &str) -> PublishError {
+pub(super) fn gone(key: &str, why: &str) -> PublishError {
     PublishError::Damaged(Refusal::new(Code::NotFound, format!("`{key}` {why}")))
 }

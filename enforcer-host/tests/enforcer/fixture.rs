@@ -117,6 +117,7 @@ pub(crate) fn manifest() -> Manifest {
         cost: Cost { base: u64::MAX, ..Cost::default() },
         tests: TestSummary::default(),
         self_check: SelfCheckSummary::default(),
+        states: BTreeMap::new(),
     }
 }
 
@@ -172,6 +173,7 @@ pub(crate) fn release(serial: u64) -> Release {
         stale: after(7200),
         source: Digest::of(b"source"),
         compiler: "test".to_owned(),
+        legislation: None,
     }
 }
 

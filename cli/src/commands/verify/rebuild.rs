@@ -1,10 +1,13 @@
 //! Compiling a release's sources again, to see that its artifacts are what the sources say.
 
 use aecp_compiler::{
-    compile::{COMPILER, compile_sources},
+    compile::{COMPILER, compile_sources_under},
     source::Sources,
 };
-use aecp_contract::release::{Artifact, SOURCES};
+use aecp_contract::{
+    manifest::Manifest,
+    release::{Artifact, SOURCES, SUBMISSION},
+};
 use aecp_enforcer::VerifiedRelease;
 use serde::Serialize;
 
@@ -43,9 +46,9 @@ enum Comparison {
 
 impl Rebuild {
     /// Compiles what the release says that it was compiled from.
-    pub(super) fn of(release: &VerifiedRelease) -> Self {
+    pub(super) fn of(release: &VerifiedRelease, manifest: &Manifest) -> Self {
         let about = release.statement().release();
-        let mut rebuild = match compare(release) {
+        let mut rebuild = match compare(release, manifest) {
             Ok(artifacts) => Self { artifacts, reason: None },
             Err(reason) => Self { artifacts: Vec::new(), reason: Some(reason) },
         };
@@ -80,14 +83,14 @@ impl Rebuild {
     }
 }
 
-fn compare(release: &VerifiedRelease) -> Result<Vec<Rebuilt>, String> {
+fn compare(release: &VerifiedRelease, manifest: &Manifest) -> Result<Vec<Rebuilt>, String> {
     let archive = release.artifact(SOURCES).map_err(|refusal| refusal.detail)?;
     let sources = Sources::from_archive(archive).map_err(|error| error.to_string())?;
     if sources.digest() != release.statement().release().source {
         return Err(format!("`{SOURCES}` does not have the digest of the release's sources"));
     }
     let mut profile = Profile::start();
-    let outcome = compile_sources(&sources, &mut |phase| profile.phase(phase));
+    let outcome = compile_sources_under(&sources, &manifest.states, &mut |phase| profile.phase(phase));
     let outcome = outcome.map_err(|error| error.to_string())?;
     let Some(compiled) = outcome.compiled else {
         diagnostics::print(&outcome.findings, &sources);
@@ -102,5 +105,7 @@ fn compare(release: &VerifiedRelease) -> Result<Vec<Rebuilt>, String> {
         };
         Rebuilt { name: name.to_owned(), result }
     };
-    Ok(release.statement().artifacts().map(compare).collect())
+    // What the author signed is none of the compiler's artifacts; `verify` has checked it.
+    let made = release.statement().artifacts().filter(|(name, _)| *name != SUBMISSION);
+    Ok(made.map(compare).collect())
 }
