@@ -114,8 +114,8 @@ pub enum PublishError {
     /// Enforcers take no release that is so large.
     #[error("the set is too large for one release: {0}; make several sets")]
     TooLarge(Refusal),
-    /// What the channel holds now cannot be trusted, so its serial cannot be continued.
-    #[error("the channel's newest release cannot be trusted ({0}); repair the store before publishing")]
+    /// What the channel holds now cannot be trusted, so nothing can take its place.
+    #[error("what the channel has cannot be trusted ({0}); repair the store first")]
     Damaged(Refusal),
     /// Nothing says who submits it, or what says so does not fit.
     #[error("the submission is refused: {0}")]

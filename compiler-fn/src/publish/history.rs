@@ -50,7 +50,7 @@ impl Store {
         let mut chain: Vec<(Entry, Digest, bool)> = Vec::new();
         while let Some(bytes) = self.entry(channel, chain.len() as u64 + 1).await? {
             let previous = chain.last().map(|(entry, digest, _)| (entry, *digest));
-            let (entry, signed) = read(&bytes, channel, roots)?;
+            let (entry, signed) = read(chain.len() as u64 + 1, &bytes, channel, roots)?;
             entry.follows(previous).map_err(PublishError::Damaged)?;
             chain.push((entry, Digest::of(&bytes), signed));
             if chain.len() as u64 >= MAX_ENTRIES {
@@ -142,7 +142,7 @@ impl Store {
         loop {
             let number = head.as_ref().map_or(1, |(entry, _)| entry.number.saturating_add(1));
             let Some(bytes) = self.entry(channel, number).await? else { return Ok(head) };
-            let (entry, signed) = read(&bytes, channel, roots)?;
+            let (entry, signed) = read(number, &bytes, channel, roots)?;
             if !signed {
                 return Err(broken(format!("nobody who is trusted signed entry {number}")));
             }
@@ -158,12 +158,23 @@ impl Store {
 }
 
 /// An entry, and whether a root that is known says that it is signed. One that such a root refuses is an error.
-fn read(bytes: &[u8], channel: &Name, roots: &Roots) -> Result<(Entry, bool), PublishError> {
-    let entry = Entry::unverified(bytes, channel).map_err(PublishError::Damaged)?;
-    match roots.version(entry.root) {
-        Some(root) => Ok((Entry::verify(bytes, root, channel).map_err(PublishError::Damaged)?, true)),
-        None => Ok((entry, false)),
-    }
+fn read(
+    number: u64,
+    bytes: &[u8],
+    channel: &Name,
+    roots: &Roots,
+) -> Result<(Entry, bool), PublishError> {
+    let read = || {
+        let entry = Entry::unverified(bytes, channel)?;
+        match roots.version(entry.root) {
+            Some(root) => Ok((Entry::verify(bytes, root, channel)?, true)),
+            None => Ok((entry, false)),
+        }
+    };
+    read().map_err(|refusal: Refusal| {
+        let detail = format!("entry {number} of the history: {}", refusal.detail);
+        PublishError::Damaged(Refusal { detail, ..refusal })
+    })
 }
 
 fn broken(detail: String) -> PublishError {
