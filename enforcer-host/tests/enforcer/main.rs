@@ -7,6 +7,7 @@
 )]
 
 mod bombs;
+mod crashes;
 mod explain;
 mod fixture;
 mod hostile;

@@ -18,8 +18,13 @@ use crate::fixture::{CHANNEL, Publisher, artifacts, entries, release, within};
 
 /// Starts the binary and reads from its log where it serves.
 fn start(publisher: &Publisher) -> (Child, String) {
+    start_with(publisher, &["--poll", "50ms"])
+}
+
+pub(crate) fn start_with(publisher: &Publisher, more: &[&str]) -> (Child, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_aecp-enforcer"))
-        .args(["--store", &publisher.url(), "--channel", CHANNEL, "--poll", "50ms"])
+        .args(["--store", &publisher.url(), "--channel", CHANNEL])
+        .args(more)
         .arg("--root")
         .arg(publisher.root_file())
         .arg("--state")
@@ -38,7 +43,7 @@ fn start(publisher: &Publisher) -> (Child, String) {
     (child, format!("http://{address}"))
 }
 
-async fn serving(address: &str) {
+pub(crate) async fn serving(address: &str) {
     let health = format!("{address}/healthz");
     let ready = async {
         while reqwest::get(&health).await.is_ok_and(|response| response.status() != 200) {
