@@ -1,5 +1,10 @@
 //! Reading the logs of decisions that enforcers carry into a store, believing only what their keys signed.
 
+mod merge;
+mod parquet;
+mod select;
+mod stream;
+
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use aecp_contract::{
@@ -25,6 +30,10 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 
 use crate::terminal::progress;
+
+pub(crate) use merge::{Merge, Record};
+pub(crate) use parquet::ParquetFile;
+pub(crate) use select::{Filter, Sources};
 
 /// The most bytes of one file of a log: a full bundle of the largest entries.
 const MAX_FILE: u64 = 256 * (2 + 65_535);
@@ -59,6 +68,7 @@ impl TrustArguments {
 }
 
 /// One log in a store.
+#[derive(Clone)]
 pub(crate) struct LogReader {
     store: Store,
     pub(crate) name: Name,
@@ -218,47 +228,6 @@ impl LogReader {
         proof.verify(policy).context("the log's tiles do not prove the entry")?;
         Ok(proof)
     }
-
-    /// The entries from `from` on, checked against the checkpoint's tree as far as it was read before.
-    pub(crate) async fn follow(
-        &self,
-        policy: &LogPolicy,
-        check: &mut Tail,
-        seen: &mut dyn FnMut(&Entry, &[u8]),
-    ) -> anyhow::Result<()> {
-        let (trusted, _) = self.head(policy).await?;
-        let head = trusted.checkpoint;
-        let from = check.tree.size();
-        if head.size < from {
-            bail!("log `{}` has become shorter: it had {from} entries and has {}", self.name, head.size);
-        }
-        let mut next = from;
-        while next < head.size {
-            let bundle = Tile::bundle(next, head.size);
-            let bytes = self.tile(&bundle).await?;
-            let entries = read_entries(&bytes, bundle.width)?;
-            for entry in entries.into_iter().skip((next % 256) as usize) {
-                check.tree.push(merkle::leaf_hash(entry));
-                check.unproven.push(entry.to_vec());
-                next += 1;
-            }
-        }
-        if check.tree.root() != head.root {
-            bail!("log `{}` is not what was signed; see `aecp audit verify`", self.name);
-        }
-        for bytes in check.unproven.drain(..) {
-            let entry = Entry::from_json(&bytes).map_err(anyhow::Error::msg)?;
-            seen(&entry, &bytes);
-        }
-        Ok(())
-    }
-}
-
-/// What of a log was read and proven to be one history.
-#[derive(Default)]
-pub(crate) struct Tail {
-    tree: merkle::Frontier,
-    unproven: Vec<Vec<u8>>,
 }
 
 /// A full tile or bundle as it was when it was narrower.
@@ -310,6 +279,12 @@ impl Releases {
         self.known.insert(release);
         Ok(())
     }
+}
+
+/// The word that JSON has for a variant without fields.
+pub(crate) fn word(variant: &impl serde::Serialize) -> String {
+    let json = serde_json::to_string(variant).unwrap_or_default();
+    json.trim_matches('"').to_owned()
 }
 
 /// How often to look for new entries while following.
