@@ -1,5 +1,6 @@
 //! Reading the logs of decisions that enforcers carry into a store, believing only what their keys signed.
 
+mod coverage;
 mod merge;
 mod parquet;
 mod select;
@@ -31,9 +32,11 @@ use bytes::Bytes;
 
 use crate::terminal::progress;
 
+pub(crate) use coverage::{Coverage, Place};
 pub(crate) use merge::{Merge, Record};
 pub(crate) use parquet::ParquetFile;
 pub(crate) use select::{Filter, Sources};
+pub(crate) use stream::LogStream;
 
 /// The most bytes of one file of a log: a full bundle of the largest entries.
 const MAX_FILE: u64 = 256 * (2 + 65_535);

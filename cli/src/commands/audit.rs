@@ -1,6 +1,7 @@
 //! `aecp audit`: what enforcers recorded, and proofs that need no trust in who keeps the records.
 
 mod check;
+mod coverage;
 mod export;
 mod prove;
 mod tail;
@@ -30,6 +31,7 @@ enum Command {
     Check(check::Arguments),
     Tail(tail::Arguments),
     Export(export::Arguments),
+    Coverage(coverage::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -39,5 +41,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Command::Check(arguments) => check::run(arguments),
         Command::Tail(arguments) => tail::run(arguments),
         Command::Export(arguments) => export::run(arguments),
+        Command::Coverage(arguments) => coverage::run(arguments),
     }
 }
