@@ -2,7 +2,9 @@
 
 mod coverage;
 mod merge;
+mod openings;
 mod parquet;
+mod releases;
 mod select;
 mod stream;
 
@@ -35,8 +37,9 @@ use crate::terminal::progress;
 pub(crate) use coverage::{Coverage, Place};
 pub(crate) use merge::{Merge, Record};
 pub(crate) use parquet::ParquetFile;
-pub(crate) use select::{Filter, Sources};
-pub(crate) use stream::LogStream;
+pub(crate) use releases::{Attributes, Manifests};
+pub(crate) use select::{Filter, Sources, Span};
+pub(crate) use stream::{Bundle, LogStream};
 
 /// The most bytes of one file of a log: a full bundle of the largest entries.
 const MAX_FILE: u64 = 256 * (2 + 65_535);
@@ -246,6 +249,7 @@ fn cut(bytes: &Bytes, tile: &Tile) -> Option<Bytes> {
 }
 
 /// The signed releases of a store, against which decisions are checked.
+#[derive(Clone)]
 pub(crate) struct Releases {
     store: Store,
     root: TrustRoot,
@@ -259,9 +263,14 @@ impl Releases {
 
     /// Whether the release is in the store, signed by the root's judicial keys, and for the log's channel.
     async fn check(&mut self, origin: &str, release: ReleaseRef) -> Result<(), String> {
-        if self.known.contains(&release) {
-            return Ok(());
+        if !self.known.contains(&release) {
+            self.statement(origin, release).await?;
+            self.known.insert(release);
         }
+        Ok(())
+    }
+
+    async fn statement(&self, origin: &str, release: ReleaseRef) -> Result<Statement, String> {
         let channel: Name = origin
             .split('/')
             .nth(1)
@@ -279,8 +288,7 @@ impl Releases {
         if statement.release().serial != release.serial {
             return Err(format!("release {} says that it is another", release.serial));
         }
-        self.known.insert(release);
-        Ok(())
+        Ok(statement)
     }
 }
 

@@ -24,6 +24,11 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    /// The first of the stores.
+    pub(crate) fn first(&self) -> &str {
+        self.stores.first().map_or("", String::as_str)
+    }
+
     /// The logs, and whom to believe.
     pub(crate) async fn logs(&self) -> anyhow::Result<(Vec<LogReader>, LogPolicy)> {
         let mut logs = Vec::new();
@@ -35,7 +40,7 @@ impl Sources {
 }
 
 /// Which time.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Span {
     /// Only from this time on (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = time)]

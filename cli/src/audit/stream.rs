@@ -62,6 +62,11 @@ impl LogStream {
         Ok(Self { log, tree, read: Frontier::default(), bundles })
     }
 
+    /// What the log's checkpoints call it.
+    pub(crate) fn origin(&self) -> &str {
+        &self.tree.head.origin
+    }
+
     /// How many entries the newest checkpoint covers.
     pub(crate) fn size(&self) -> u64 {
         self.tree.head.size

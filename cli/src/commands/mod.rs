@@ -14,6 +14,7 @@ pub(crate) mod keygen;
 mod local;
 pub(crate) mod lsp;
 pub(crate) mod publish;
+pub(crate) mod replay;
 pub(crate) mod test;
 pub(crate) mod verify;
 
