@@ -1,5 +1,14 @@
 //! Reading the logs of decisions that enforcers carry into a store, believing only what their keys signed.
 
+mod coverage;
+mod merge;
+mod openings;
+mod parquet;
+mod prover;
+mod releases;
+mod select;
+mod stream;
+
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use aecp_contract::{
@@ -12,11 +21,9 @@ use aecp_contract::{
     tlog::{
         TlogError,
         checkpoint::Checkpoint,
-        merkle::{self, Subtree},
         note::{self, VerifierKey},
         policy::{LogPolicy, Trusted},
-        proof::EntryProof,
-        tile::{Tile, TiledHashes, read_entries},
+        tile::{Tile, read_entries},
     },
     trust::TrustRoot,
 };
@@ -25,6 +32,14 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 
 use crate::terminal::progress;
+
+pub(crate) use coverage::{Coverage, Place};
+pub(crate) use merge::{Merge, Record};
+pub(crate) use parquet::ParquetFile;
+pub(crate) use prover::Prover;
+pub(crate) use releases::{Attributes, Manifests};
+pub(crate) use select::{Filter, Sources, Span};
+pub(crate) use stream::{Bundle, LogStream};
 
 /// The most bytes of one file of a log: a full bundle of the largest entries.
 const MAX_FILE: u64 = 256 * (2 + 65_535);
@@ -59,6 +74,7 @@ impl TrustArguments {
 }
 
 /// One log in a store.
+#[derive(Clone)]
 pub(crate) struct LogReader {
     store: Store,
     pub(crate) name: Name,
@@ -178,87 +194,6 @@ impl LogReader {
         faults.sort_by_key(|fault| (fault.index, fault.kind));
         Ok(Verified { trusted, checkpoints, counts, faults })
     }
-
-    /// The proof that an entry is in the log.
-    pub(crate) async fn prove(&self, policy: &LogPolicy, index: u64) -> anyhow::Result<EntryProof> {
-        let (trusted, note) = self.head(policy).await?;
-        let size = trusted.checkpoint.size;
-        if index >= size {
-            bail!(
-                "log `{}` has entries 0 to {} under its checkpoint",
-                self.name,
-                size.saturating_sub(1)
-            );
-        }
-        let bundle = Tile::bundle(index, size);
-        let bytes = self.tile(&bundle).await?;
-        let entry = read_entries(&bytes, bundle.width)?[(index % 256) as usize].to_vec();
-        // What a proof needs is asked for by the code that makes it, which is not asynchronous: each time it asks for
-        // a tile that is not here, the tile is fetched and the proof made anew.
-        let mut tiles = std::collections::BTreeMap::<Tile, Bytes>::new();
-        let path = loop {
-            let mut missing = None;
-            let mut hashes = TiledHashes::new(size, |tile: &Tile| match tiles.get(tile) {
-                Some(bytes) => Ok(bytes.to_vec()),
-                None => {
-                    missing = Some(*tile);
-                    Err(TlogError::NotSigned("a tile"))
-                }
-            });
-            let proof =
-                merkle::inclusion_proof(index, size, &mut |subtree: Subtree| hashes.hash(subtree));
-            match (proof, missing) {
-                (Ok(path), _) => break path,
-                (Err(_), Some(tile)) => drop(tiles.insert(tile, self.tile(&tile).await?)),
-                (Err(error), None) => return Err(error.into()),
-            }
-        };
-        let checkpoint = String::from_utf8(note.to_vec()).context("the checkpoint is not UTF-8")?;
-        let proof = EntryProof { entry, index, path, checkpoint };
-        proof.verify(policy).context("the log's tiles do not prove the entry")?;
-        Ok(proof)
-    }
-
-    /// The entries from `from` on, checked against the checkpoint's tree as far as it was read before.
-    pub(crate) async fn follow(
-        &self,
-        policy: &LogPolicy,
-        check: &mut Tail,
-        seen: &mut dyn FnMut(&Entry, &[u8]),
-    ) -> anyhow::Result<()> {
-        let (trusted, _) = self.head(policy).await?;
-        let head = trusted.checkpoint;
-        let from = check.tree.size();
-        if head.size < from {
-            bail!("log `{}` has become shorter: it had {from} entries and has {}", self.name, head.size);
-        }
-        let mut next = from;
-        while next < head.size {
-            let bundle = Tile::bundle(next, head.size);
-            let bytes = self.tile(&bundle).await?;
-            let entries = read_entries(&bytes, bundle.width)?;
-            for entry in entries.into_iter().skip((next % 256) as usize) {
-                check.tree.push(merkle::leaf_hash(entry));
-                check.unproven.push(entry.to_vec());
-                next += 1;
-            }
-        }
-        if check.tree.root() != head.root {
-            bail!("log `{}` is not what was signed; see `aecp audit verify`", self.name);
-        }
-        for bytes in check.unproven.drain(..) {
-            let entry = Entry::from_json(&bytes).map_err(anyhow::Error::msg)?;
-            seen(&entry, &bytes);
-        }
-        Ok(())
-    }
-}
-
-/// What of a log was read and proven to be one history.
-#[derive(Default)]
-pub(crate) struct Tail {
-    tree: merkle::Frontier,
-    unproven: Vec<Vec<u8>>,
 }
 
 /// A full tile or bundle as it was when it was narrower.
@@ -274,6 +209,7 @@ fn cut(bytes: &Bytes, tile: &Tile) -> Option<Bytes> {
 }
 
 /// The signed releases of a store, against which decisions are checked.
+#[derive(Clone)]
 pub(crate) struct Releases {
     store: Store,
     root: TrustRoot,
@@ -287,9 +223,14 @@ impl Releases {
 
     /// Whether the release is in the store, signed by the root's judicial keys, and for the log's channel.
     async fn check(&mut self, origin: &str, release: ReleaseRef) -> Result<(), String> {
-        if self.known.contains(&release) {
-            return Ok(());
+        if !self.known.contains(&release) {
+            self.statement(origin, release).await?;
+            self.known.insert(release);
         }
+        Ok(())
+    }
+
+    async fn statement(&self, origin: &str, release: ReleaseRef) -> Result<Statement, String> {
         let channel: Name = origin
             .split('/')
             .nth(1)
@@ -307,9 +248,14 @@ impl Releases {
         if statement.release().serial != release.serial {
             return Err(format!("release {} says that it is another", release.serial));
         }
-        self.known.insert(release);
-        Ok(())
+        Ok(statement)
     }
+}
+
+/// The word that JSON has for a variant without fields.
+pub(crate) fn word(variant: &impl serde::Serialize) -> String {
+    let json = serde_json::to_string(variant).unwrap_or_default();
+    json.trim_matches('"').to_owned()
 }
 
 /// How often to look for new entries while following.

@@ -41,6 +41,7 @@ enum Command {
     Bench(commands::bench::Arguments),
     Dev(commands::dev::Arguments),
     Audit(commands::audit::Arguments),
+    Replay(commands::replay::Arguments),
     Lsp(commands::lsp::Arguments),
 }
 
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Dev(arguments) => commands::dev::run(&arguments),
         Command::Audit(arguments) => commands::audit::run(&arguments),
+        Command::Replay(arguments) => commands::replay::run(&arguments),
         Command::Lsp(arguments) => commands::lsp::run(&arguments),
     };
     match result {

@@ -21,7 +21,7 @@ use helpers::aecp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Decisions that are in the log; the entry before them says that the enforcer started.
+/// Decisions that are in the log; the entry before them says that the enforcer started, the one after them what it counted.
 const DECISIONS: u64 = 600;
 
 fn url(folder: &Path) -> String {
@@ -150,7 +150,7 @@ fn a_trail_verifies_with_public_keys_alone_and_whatever_is_done_to_it_is_named()
     let (good, report) = audited.verify(&audited.copy("honest"));
     assert!(good, "{report}");
     let log = &report["logs"][0];
-    assert_eq!((&log["entries"], &log["decisions"]), (&(DECISIONS + 1).into(), &DECISIONS.into()));
+    assert_eq!((&log["entries"], &log["decisions"]), (&(DECISIONS + 2).into(), &DECISIONS.into()));
     assert_eq!((&log["denials"], &log["lost"]), (&(DECISIONS / 3).into(), &0.into()));
 
     let kind = |entry: u64, kind: &str| (entry, kind.to_owned());
@@ -229,7 +229,7 @@ fn one_entry_is_proven_in_a_file_that_is_checked_offline() {
     let audited = Audited::new();
     let at = audited.folder.path();
     let store = url(&at.join("store"));
-    for entry in ["0", "255", "256", "600"] {
+    for entry in ["0", "255", "256", "601"] {
         let prove = ["audit", "prove", "--store", &store, "--log", "web-1", "--entry", entry];
         let proven = aecp(at, &[&prove[..], &["--key", &audited.key, "--out", "p.tlog-proof"]].concat());
         assert!(proven.status.success(), "{proven:?}");
@@ -242,15 +242,15 @@ fn one_entry_is_proven_in_a_file_that_is_checked_offline() {
     let log = at.join("store/audit/web-1");
     let tmp = env!("CARGO_TARGET_TMPDIR");
     let said = python::verify_log(tmp, &log, &audited.key, &[&at.join("p.tlog-proof")]);
-    assert_eq!(said, "601 aecp/prod/web-1");
+    assert_eq!(said, "602 aecp/prod/web-1");
     let text = fs::read_to_string(at.join("p.tlog-proof")).unwrap();
-    fs::write(at.join("bad.tlog-proof"), text.replace("index 600", "index 599")).unwrap();
+    fs::write(at.join("bad.tlog-proof"), text.replace("index 601", "index 599")).unwrap();
     let check = aecp(at, &["audit", "check", "bad.tlog-proof", "--key", &audited.key]);
     assert_eq!(check.status.code(), Some(1));
-    let beyond = ["audit", "prove", "--store", &store, "--log", "web-1", "--entry", "601", "--out", "x"];
+    let beyond = ["audit", "prove", "--store", &store, "--log", "web-1", "--entry", "602", "--out", "x"];
     let beyond = aecp(at, &[&beyond[..], &["--key", &audited.key]].concat());
     assert_eq!(beyond.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&beyond.stderr).contains("entries 0 to 600"));
+    assert!(String::from_utf8_lossy(&beyond.stderr).contains("entries 0 to 601"));
 
     let tail = ["audit", "tail", "--store", &store, "--key", &audited.key, "--decision", "DENY"];
     let tail = aecp(at, &[&tail[..], &["--policy", "region", "--format", "json"]].concat());
@@ -261,4 +261,49 @@ fn one_entry_is_proven_in_a_file_that_is_checked_offline() {
         .collect();
     assert_eq!(lines.len() as u64, DECISIONS / 3);
     assert!(lines.iter().all(|line| line["entry"]["event"]["decision"]["decision"] == "DENY"));
+}
+
+#[test]
+fn what_a_sidecar_saw_is_accounted_for_and_a_record_that_never_was_is_missed() {
+    let audited = Audited::new();
+    let at = audited.folder.path();
+    let coverage = |store: &Path| {
+        let store = url(store);
+        let coverage = ["audit", "coverage", "--store", &store, "--key", &audited.key];
+        let output = aecp(at, &[&coverage[..], &["--format", "json"]].concat());
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+    };
+    let (code, report) = coverage(&at.join("store"));
+    assert_eq!(code, Some(0), "{report}");
+    let log = &report["logs"][0];
+    for what in ["seen", "decided", "recorded"] {
+        assert_eq!(log[what], DECISIONS, "{report}");
+    }
+    assert_eq!(
+        (&log["coverage"], &log["in_flight"], &log["unaccounted"]),
+        (&1.0.into(), &0.into(), &0.into())
+    );
+    let point = &log["points"][0];
+    assert_eq!((&point["point"], &point["release"]["serial"]), (&"v1/decision".into(), &1.into()));
+    assert_eq!((&point["decided"], &point["recorded"]), (&DECISIONS.into(), &DECISIONS.into()));
+
+    // An enforcer that signs all but the record of one decision.
+    let folder = at.join("store/audit/web-1/tile/entries");
+    let mut events = Vec::new();
+    for (bundle, width) in [("000", 256), ("001", 256), ("002.p/90", 90)] {
+        let bytes = fs::read(folder.join(bundle)).unwrap();
+        for entry in read_entries(&bytes, width).unwrap() {
+            let entry = Entry::from_json(entry).unwrap();
+            events.push((entry.time, entry.event));
+        }
+    }
+    events.remove(300);
+    let short = at.join("short");
+    let key = aecp_integration_tests::log::write(&short, "web-1", events);
+    let (store, arguments) = (url(&short), ["audit", "coverage", "--key", &key, "--store"]);
+    let output = aecp(at, &[&arguments[..], &[&store]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("not covered web-1\n  coverage     99.83 %\n"), "{text}");
+    assert!(text.contains("unaccounted  1 seen, and nowhere on record"), "{text}");
 }

@@ -16,6 +16,6 @@ pub use coverage::{
     ControlCoverage, CoverageMap, FrameworkCoverage, Outcomes, PolicyCoverage, SectionCoverage, State,
 };
 pub use mapping::{MAX_PAIRS, TooManyPairs, coverage_map};
-pub use page::{MEANING, page, plain};
+pub use page::{Html, MEANING, STYLE, page, plain};
 pub use reference::{Problem, Reference, resolve};
 pub(crate) use unknown::report_unknown;

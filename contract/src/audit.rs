@@ -5,6 +5,8 @@
 //!  "release":{"serial":3,"digest":"…"},"decision":"DENY","violated":[{"policy":"…","enforcement":"BLOCKING"}],
 //!  "indeterminate":[],"latency_us":4}}}
 //! {"seq":8,"time":"…","event":{"gap":{"lost":12,"reason":"disk"}}}
+//! {"seq":9,"time":"…","event":{"counts":{"seen":13,"decided":[{"point":"v1/decision","release":{"serial":3,"digest":"…"},
+//!  "decided":13}],"last":true}}}
 //! ```
 //!
 //! The number of an entry is its place in the log, from 0. An entry has a place for what a request said
@@ -45,6 +47,8 @@ pub enum Event {
     Decision(Box<DecisionRecord>),
     /// Decisions were answered, or denied, whose records could not be kept.
     Gap(Gap),
+    /// What the enforcer counted since the last such entry, or since it began to write.
+    Counts(Tally),
 }
 
 /// An enforcer began to write.
@@ -111,6 +115,11 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(b: &bool) -> bool {
+    !b
+}
+
 /// Which release decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReleaseRef {
@@ -152,6 +161,34 @@ pub enum GapReason {
     Late,
     /// The record is longer than a log's entries can be, even without its policies.
     Size,
+}
+
+/// What an enforcer counted where requests come in and where decisions are handed to the record. Each decision of a run
+/// is in an entry, in a gap, or unrecorded because its policies say `AUDIT: NONE`; whatever is not is unaccounted for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// Requests that were to be decided.
+    pub seen: u64,
+    /// Decisions, by point and release, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decided: Vec<PointTally>,
+    /// Whether the enforcer stops in order: nothing comes after it until the next start.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub last: bool,
+}
+
+/// Decisions at one point by one release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointTally {
+    /// The point of enforcement, such as `access/v1/evaluation`.
+    pub point: String,
+    /// The release that decided; `None` if there was none.
+    pub release: Option<ReleaseRef>,
+    /// How many.
+    pub decided: u64,
+    /// Of these, those that no policy wants recorded (`AUDIT: NONE`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unrecorded: u64,
 }
 
 /// What a request had for an attribute, as the log keeps it.
@@ -308,6 +345,16 @@ mod tests {
             Event::Start(Start { enforcer: "aecp-enforcer 0.1.0".into(), after: Before::Crash }),
             Event::Decision(Box::new(decision(attributes))),
             Event::Gap(Gap { lost: 12, reason: GapReason::Disk }),
+            Event::Counts(Tally {
+                seen: 2,
+                decided: vec![PointTally {
+                    point: "v1/decision".into(),
+                    release: None,
+                    decided: 2,
+                    unrecorded: 1,
+                }],
+                last: true,
+            }),
         ] {
             let entry = Entry { seq: 7, time: "2026-03-01T09:30:00.25Z".parse().unwrap(), event };
             let json = entry.to_json().unwrap();

@@ -82,7 +82,10 @@ impl Envelope {
     }
 
     /// The same, of another size at most.
-    pub(crate) fn from_json_within(bytes: &[u8], limit: usize) -> Result<Self, Refusal> {
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub fn from_json_within(bytes: &[u8], limit: usize) -> Result<Self, Refusal> {
         let envelope: Self = parse_json(bytes, limit, "the envelope")?;
         if envelope.signatures.len() > MAX_SIGNATURES {
             return Err(Refusal::new(

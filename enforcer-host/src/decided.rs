@@ -69,6 +69,13 @@ pub struct ReleaseId {
     pub digest: Digest,
 }
 
+impl ReleaseId {
+    /// As the log has it.
+    pub(crate) fn to_ref(self) -> ReleaseRef {
+        ReleaseRef { serial: self.serial, digest: self.digest }
+    }
+}
+
 /// One decision, with what led to it. As JSON it is the line of `aecp decide`:
 /// `{"decision":"DENY","violated":[{"policy":"…","enforcement":"BLOCKING"}],"indeterminate":[…]}`, followed
 /// by `"default_deny":["module"]`, `"obligations":[{"policy":"…","action":{…}}]` and `"reason":"code"` where there are any.
@@ -223,7 +230,7 @@ impl Decided {
             request_id: entry.request_id.to_string(),
             trace_id: None,
             point: entry.point.to_owned(),
-            release: self.release.map(|ReleaseId { serial, digest }| ReleaseRef { serial, digest }),
+            release: self.release.map(ReleaseId::to_ref),
             decision: self.decision,
             violated: named(&self.violated),
             indeterminate: named(&self.indeterminate),

@@ -109,14 +109,15 @@ impl Enforcer {
     /// What decides now. Whoever decides several requests that belong together takes one snapshot for all.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        let metrics = Arc::clone(&self.metrics);
         let Some(active) = self.active() else {
-            return Snapshot { release: None, usable: Err(Reason::NoRelease) };
+            return Snapshot { release: None, usable: Err(Reason::NoRelease), metrics };
         };
         let release = Some(active.id);
         if now() > active.release.stale {
-            return Snapshot { release, usable: Err(Reason::ReleaseStale) };
+            return Snapshot { release, usable: Err(Reason::ReleaseStale), metrics };
         }
-        Snapshot { release, usable: Ok(Arc::clone(&active.set)) }
+        Snapshot { release, usable: Ok(Arc::clone(&active.set)), metrics }
     }
 
     /// The release that serves, stale or not.
@@ -192,6 +193,7 @@ impl Enforcer {
 pub struct Snapshot {
     release: Option<ReleaseId>,
     usable: Result<Arc<PolicyPre>, Reason>,
+    metrics: Arc<Metrics>,
 }
 
 impl Snapshot {
@@ -222,10 +224,12 @@ impl Snapshot {
     /// A denial of what is not even a request.
     #[must_use]
     pub(crate) fn deny(&self, reason: Reason, detail: &str) -> Decided {
+        self.metrics.coverage.seen();
         Decided::denied_because(reason, detail).by(self.release)
     }
 
     fn decide(&self, decide: impl FnOnce(&Arc<PolicyPre>) -> Decided) -> Decided {
+        self.metrics.coverage.seen();
         match &self.usable {
             Ok(set) => decide(set),
             Err(reason) => Decided::denied(*reason),

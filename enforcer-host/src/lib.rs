@@ -31,6 +31,7 @@ pub mod server;
 pub mod sidecar;
 
 mod clock;
+mod coverage;
 
 pub use clock::now;
 pub use decided::{Decided, Reason, ReleaseId};

@@ -15,6 +15,7 @@ use prometheus_client::{
 };
 
 use crate::{
+    coverage::Coverage,
     decided::{Decided, Reason},
     module::Execution,
 };
@@ -41,6 +42,7 @@ pub struct Metrics {
     audit_shipped: Gauge<u64, AtomicU64>,
     audit_ship_failures: Counter,
     requests: Family<RequestLabels, Counter>,
+    pub(crate) coverage: Coverage,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -152,6 +154,7 @@ impl Default for Metrics {
             audit_shipped,
             audit_ship_failures,
             requests,
+            coverage: Coverage::default(),
         }
     }
 }

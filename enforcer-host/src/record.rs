@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
     clock::now,
-    decided::{Decided, Reason},
+    decided::{Decided, Reason, ReleaseId},
     metrics::Metrics,
 };
 
@@ -79,6 +79,17 @@ enum Job {
     Flush(oneshot::Sender<u64>),
     /// The same; nothing comes after it.
     Stop(oneshot::Sender<u64>),
+}
+
+/// A record that waits for the queue. If it does not get there, or its caller goes away meanwhile, it is counted as lost.
+struct Unqueued<'a>(Option<&'a writer::Shared>);
+
+impl Drop for Unqueued<'_> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0 {
+            shared.late.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A decision on its way into the record.
@@ -186,6 +197,8 @@ impl Recorder {
     pub async fn submit(&self, decided: Decided, context: &RequestContext) -> Pending {
         let latency = context.started.elapsed();
         let audit = decided.audit();
+        let release = decided.release().map(ReleaseId::to_ref);
+        self.metrics.coverage.decided(context.point, release, audit);
         let entry = Arc::new(Entry {
             time: now(),
             request_id: Arc::clone(&context.request_id),
@@ -205,8 +218,11 @@ impl Recorder {
             AuditLevel::Required => {
                 let (done, durable) = oneshot::channel();
                 let job = Job::Write(Arc::clone(&entry), Some(done));
+                let mut unqueued = Unqueued(Some(&self.shared));
                 // If the queue is full or closed, `done` is dropped and `durable` reads as a failure.
-                let _ = self.queue.send_timeout(job, DURABLE_WITHIN).await;
+                if self.queue.send_timeout(job, DURABLE_WITHIN).await.is_ok() {
+                    unqueued.0 = None;
+                }
                 Some(durable)
             }
         };

@@ -5,10 +5,11 @@
     reason = "a tool of tests: what fails must fail loudly"
 )]
 //! Tools of the integration tests: policy sets and requests made at random ([`generated`]), worlds whose requests can
-//! all be listed ([`worlds`]), loading as enforcers do ([`release`]), and programs of other people to test against
+//! all be listed ([`worlds`]), loading as enforcers do ([`release`]), logs of decisions ([`log`]), and programs of other people to test against
 //! ([`python`]).
 
 pub mod generated;
+pub mod log;
 pub mod python;
 pub mod release;
 pub mod worlds;

@@ -1,6 +1,8 @@
 //! `aecp audit`: what enforcers recorded, and proofs that need no trust in who keeps the records.
 
 mod check;
+mod coverage;
+mod export;
 mod prove;
 mod tail;
 mod verify;
@@ -28,6 +30,8 @@ enum Command {
     Prove(prove::Arguments),
     Check(check::Arguments),
     Tail(tail::Arguments),
+    Export(export::Arguments),
+    Coverage(coverage::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -36,5 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Command::Prove(arguments) => prove::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Tail(arguments) => tail::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
+        Command::Coverage(arguments) => coverage::run(arguments),
     }
 }

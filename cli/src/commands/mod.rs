@@ -15,6 +15,7 @@ pub(crate) mod keygen;
 mod local;
 pub(crate) mod lsp;
 pub(crate) mod publish;
+pub(crate) mod replay;
 pub(crate) mod root;
 pub(crate) mod sign;
 pub(crate) mod test;

@@ -25,8 +25,11 @@ pub fn plain(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 
+/// The style of pages for auditors.
+pub const STYLE: &str = include_str!("page.css");
+
 /// A text as HTML.
-struct Html<'a>(&'a str);
+pub struct Html<'a>(pub &'a str);
 
 impl Display for Html<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
@@ -61,7 +64,7 @@ fn write_page(out: &mut String, map: &CoverageMap<'_>, set: &str) -> FmtResult {
          content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" \
          content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>Coverage map of {set}</title>\n<style>\n{}\
          </style>\n</head>\n<body>\n<main>\n<h1>Coverage map of <code>{set}</code></h1>\n<p>{MEANING}</p>\n",
-        include_str!("page.css")
+        STYLE
     )?;
     writeln!(
         out,

@@ -19,6 +19,14 @@ pub struct Edge {
 }
 
 impl Edge {
+    /// The edge of a log of `size` entries with the hashes of each level's unfinished tile, the lowest level first; `None` if
+    /// their number does not fit.
+    #[must_use]
+    pub fn new(size: u64, levels: Vec<Vec<Digest>>) -> Option<Self> {
+        let edge = Self { size, levels };
+        edge.is_sound().then_some(edge)
+    }
+
     /// How many entries there are.
     #[must_use]
     pub fn size(&self) -> u64 {

@@ -113,10 +113,9 @@ async fn a_record_that_fails_denies_and_leaves_a_gap_on_record() {
     recorder.settle(required(), &context("after")).await;
     let records = log.records();
     assert_eq!(records.len(), 3);
-    assert_eq!(records[1]["seq"], 2);
-    assert_eq!(records[1]["event"], serde_json::json!({"gap": {"lost": 2, "reason": "disk"}}));
+    assert_eq!(records[1]["event"]["decision"]["request_id"], "after");
     assert_eq!(records[2]["seq"], 3);
-    assert_eq!(records[2]["event"]["decision"]["request_id"], "after");
+    assert_eq!(records[2]["event"], serde_json::json!({"gap": {"lost": 2, "reason": "disk"}}));
 }
 
 #[tokio::test]
@@ -235,11 +234,11 @@ async fn the_log_says_how_the_writer_before_ended() {
     let start = || Recorder::start(folder.path(), Arc::new(Metrics::default())).unwrap();
     let first = start();
     assert_eq!(first.flush().await, Some(1));
-    assert_eq!(first.stop().await, Some(1));
+    assert_eq!(first.stop().await, Some(2), "with what it counted");
     drop(first);
     let second = start();
     second.settle(required(), &context("x")).await;
-    assert_eq!(second.flush().await, Some(3));
+    assert_eq!(second.flush().await, Some(4));
     drop(second);
     start().flush().await;
     let text = fs::read_to_string(folder.path().join(FIRST)).unwrap();
@@ -279,4 +278,43 @@ async fn a_record_that_no_entry_can_hold_denies_and_is_counted() {
     let events: Vec<_> = log.records().into_iter().map(|mut entry| entry["event"].take()).collect();
     assert_eq!(events[0], serde_json::json!({"gap": {"lost": 1, "reason": "size"}}));
     assert_eq!(events[1]["decision"]["request_id"], "after");
+}
+
+#[tokio::test]
+async fn whatever_is_handed_to_the_record_is_counted_and_on_record_or_in_a_gap() {
+    let log = Memory::default();
+    let recorder = log.recorder();
+    recorder.settle(required(), &context("kept")).await;
+    recorder.settle(required(), &context(&"x".repeat(1 << 16))).await;
+    log.fails.store(true, Ordering::Relaxed);
+    recorder.settle(required(), &context("lost")).await;
+    assert_eq!(recorder.stop().await, None, "the counts cannot be written");
+    log.fails.store(false, Ordering::Relaxed);
+    // The queue is full and its callers go away before there is room.
+    log.held_up.store(true, Ordering::Relaxed);
+    let first = recorder.submit(required(), &context("first")).await;
+    let mut pending = Vec::new();
+    for _ in 0..QUEUE + BATCHES_IN_FLIGHT {
+        if let std::task::Poll::Ready(one) =
+            futures_util::poll!(Box::pin(recorder.submit(required(), &context("x"))))
+        {
+            pending.push(one);
+        }
+    }
+    let away = (QUEUE + BATCHES_IN_FLIGHT - pending.len()) as u64;
+    assert!(away > 0, "the queue was never full");
+    log.held_up.store(false, Ordering::Relaxed);
+    first.settled().await;
+    drop(pending);
+    recorder.stop().await;
+    let (mut kept, mut lost) = (0, 0);
+    for record in log.records() {
+        kept += u64::from(record["event"]["decision"].is_object());
+        lost += record["event"]["gap"]["lost"].as_u64().unwrap_or_default();
+    }
+    let total = (4 + QUEUE + BATCHES_IN_FLIGHT) as u64;
+    assert!(lost >= 2 + away);
+    assert_eq!(kept + lost, total);
+    let counts = &log.records().pop().unwrap()["event"]["counts"];
+    assert_eq!((&counts["decided"][0]["decided"], &counts["last"]), (&total.into(), &true.into()));
 }

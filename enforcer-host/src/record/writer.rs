@@ -23,6 +23,9 @@ const BATCH: usize = 1024;
 /// The shortest time between two log lines about records that were lost.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long the log goes on without being told what the enforcer counts, at least.
+const COUNT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// What the log itself calls this enforcer.
 const ENFORCER: &str = concat!("aecp-enforcer ", env!("CARGO_PKG_VERSION"));
 
@@ -34,6 +37,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     lost: Lost,
     complained: Option<Instant>,
+    /// When the log was last told what the enforcer counts.
+    counted: Instant,
     metrics: Arc<Metrics>,
 }
 
@@ -42,6 +47,8 @@ pub(super) struct Writer {
 pub(super) struct Shared {
     /// Optional records that found the queue full, since the writer last said so.
     pub(super) dropped: AtomicU64,
+    /// Records that never got into the queue though their answers waited for it, likewise.
+    pub(super) late: AtomicU64,
     /// Whether the disk holds as many entries as it may that the store has not taken.
     pub(super) full: AtomicBool,
 }
@@ -107,7 +114,8 @@ impl Writer {
             (_, false) => Before::Crash,
         };
         let lost = Lost::default();
-        Self { log, next_seq, after: Some(after), shared, lost, complained: None, metrics }
+        let counted = Instant::now();
+        Self { log, next_seq, after: Some(after), shared, lost, complained: None, counted, metrics }
     }
 
     /// Writes until every sender is gone.
@@ -133,14 +141,9 @@ impl Writer {
             block.push(now(), Event::Start(Start { enforcer: ENFORCER.to_owned(), after }));
         }
         self.lost.queue += self.shared.dropped.swap(0, Ordering::Relaxed);
+        self.lost.late += self.shared.late.swap(0, Ordering::Relaxed);
         let full = self.shared.full.load(Ordering::Relaxed);
-        // A full disk is not filled further by saying so all the time, but whoever carries the log must be told.
-        let told = !full || batch.iter().any(|job| matches!(job, Job::Flush(_) | Job::Stop(_)));
-        for gap in self.lost.gaps().filter(|_| told) {
-            block.push(now(), Event::Gap(gap));
-        }
-        // What becomes of this batch is only added to what is lost when it is known.
-        let (mut records, mut late, mut refused, mut oversized) = (0, 0, 0, 0);
+        let mut records = 0;
         for job in batch.drain(..) {
             match job {
                 Job::Flush(done) => flushed.push(done),
@@ -149,18 +152,28 @@ impl Writer {
                     stopping = true;
                 }
                 // Whoever stopped waiting has answered with a denial, which the record must not contradict.
-                Job::Write(_, Some(done)) if done.is_closed() => late += 1,
+                Job::Write(_, Some(done)) if done.is_closed() => self.lost.late += 1,
                 // Dropping `done` tells the waiter that there is no record.
-                Job::Write(..) if full => refused += 1,
+                Job::Write(..) if full => self.lost.spool += 1,
                 Job::Write(entry, done) => {
                     if block.push(entry.time, decision(&entry)) {
                         records += 1;
                         waiting.extend(done);
                     } else {
-                        oversized += 1;
+                        self.lost.size += 1;
                     }
                 }
             }
+        }
+        // A full disk is not filled further by saying so all the time, but whoever carries the log must be told.
+        let told = !full || !flushed.is_empty();
+        for gap in self.lost.gaps().filter(|_| told) {
+            block.push(now(), Event::Gap(gap));
+        }
+        let due = stopping || (!flushed.is_empty() && self.counted.elapsed() >= COUNT_INTERVAL);
+        let counts = if due { self.metrics.coverage.take(stopping) } else { Vec::new() };
+        for tally in &counts {
+            block.push(now(), Event::Counts(tally.clone()));
         }
         let durable = !waiting.is_empty() || !flushed.is_empty();
         let written = self.log.append(&block.lines, block.count, durable);
@@ -173,6 +186,9 @@ impl Writer {
                 if told {
                     self.lost = Lost::default();
                 }
+                if due {
+                    self.counted = Instant::now();
+                }
                 for done in waiting {
                     let _ = done.send(());
                 }
@@ -180,14 +196,9 @@ impl Writer {
             Err(error) => {
                 // Dropping `waiting` tells each waiter that its record failed.
                 self.lost.disk += records;
+                self.metrics.coverage.give_back(counts);
                 self.complain(Some(error));
             }
-        }
-        self.lost.late += late;
-        self.lost.spool += refused;
-        self.lost.size += oversized;
-        if refused > 0 {
-            self.complain(None);
         }
         if stopping && let Err(error) = self.log.stopped() {
             tracing::warn!(%error, "the decision log's orderly end cannot be noted");

@@ -101,6 +101,7 @@ async fn an_enforcer_may_be_killed_anywhere_and_no_answer_is_missing_from_its_lo
     read(&log, &mut |event| match event {
         Event::Decision(decision) => *recorded.entry(decision.request_id.clone()).or_default() += 1,
         Event::Gap(gap) => lost += gap.lost,
+        Event::Counts(_) => {}
         Event::Start(start) => crashes += u64::from(start.after == aecp_contract::audit::Before::Crash),
     });
     let missing: Vec<_> = answered.iter().filter(|id| !recorded.contains_key(*id)).collect();

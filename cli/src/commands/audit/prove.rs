@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use crate::{
     Outcome,
-    audit::{LogReader, TrustArguments},
+    audit::{LogReader, Prover, TrustArguments},
     commands::block_on,
     terminal::{GOOD, PLAIN},
 };
@@ -38,13 +38,14 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let policy = arguments.trust.policy()?;
     let log = LogReader::new(Store::open(&arguments.store)?, arguments.log.clone());
-    let proof = block_on(async { log.prove(&policy, arguments.entry).await })?;
+    let name = log.name.clone();
+    let proof = block_on(async { Prover::new(log, &policy).await?.prove(arguments.entry).await })?;
     let (text, out) = (proof.to_text(), arguments.out.display());
     fs::write(&arguments.out, &text).with_context(|| format!("cannot write `{out}`"))?;
     anstream::println!(
         "{GOOD}proven{PLAIN} entry {} of {}: {out}, {} bytes",
         proof.index,
-        log.name,
+        name,
         text.len()
     );
     println!("  check it with: aecp audit check {out} --key VKEY");

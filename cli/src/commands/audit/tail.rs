@@ -1,18 +1,15 @@
 //! `aecp audit tail`: the entries of one or many logs, as one.
 
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 
 use aecp_contract::{
-    audit::{DecisionRecord, Entry, Event},
-    layout::Name,
-    value::Timestamp,
+    audit::{DecisionRecord, Event},
     verdict::Decision,
 };
-use anyhow::bail;
 
 use crate::{
     Outcome,
-    audit::{FOLLOW_EVERY, LogReader, Tail, TrustArguments},
+    audit::{FOLLOW_EVERY, Filter, Merge, Record, Sources, word},
     commands::{Format, block_on},
     terminal::{BAD, CARE, FAINT, GOOD, PLAIN},
 };
@@ -25,26 +22,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// The stores with the logs
-    #[arg(long = "store", value_name = "URL", required = true)]
-    stores: Vec<String>,
-    /// One log alone, by its name below audit/
-    #[arg(long, value_name = "NAME")]
-    log: Option<Name>,
     #[command(flatten)]
-    trust: TrustArguments,
-    /// Only decisions that this policy had a part in
-    #[arg(long, value_name = "NAME")]
-    policy: Option<String>,
-    /// Only ALLOW or only DENY
-    #[arg(long, value_name = "DECISION", value_parser = decision)]
-    decision: Option<Decision>,
-    /// Only from this time on (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    from: Option<Timestamp>,
-    /// Only before this time (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    until: Option<Timestamp>,
+    sources: Sources,
+    #[command(flatten)]
+    filter: Filter,
     /// Go on with what is recorded from now on
     #[arg(long)]
     follow: bool,
@@ -53,99 +34,62 @@ pub(super) struct Arguments {
     format: Format,
 }
 
-fn decision(text: &str) -> Result<Decision, String> {
-    match text.to_ascii_uppercase().as_str() {
-        "ALLOW" => Ok(Decision::Allow),
-        "DENY" => Ok(Decision::Deny),
-        _ => Err("expected ALLOW or DENY".to_owned()),
-    }
-}
-
-fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| "expected RFC 3339, such as 2026-03-01T00:00:00Z".to_owned())
-}
-
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let policy = arguments.trust.policy()?;
     block_on(async {
-        let mut logs = Vec::new();
-        for store in &arguments.stores {
-            for log in LogReader::all(store, arguments.log.as_ref()).await? {
-                logs.push((log, Tail::default()));
-            }
-        }
+        let (logs, policy) = arguments.sources.logs().await?;
+        let mut logs = Merge::open(logs, &policy).await?;
+        let mut out = BufWriter::new(anstream::stdout().lock());
         loop {
-            let mut lines: Vec<(Timestamp, String)> = Vec::new();
-            for (log, tail) in &mut logs {
-                let name = log.name.clone();
-                let mut seen = |entry: &Entry, bytes: &[u8]| {
-                    if arguments.wants(entry) {
-                        lines.push((entry.time, arguments.line(&name, entry, bytes)));
+            match logs.next().await {
+                Ok(Some(record)) => {
+                    if arguments.filter.wants(&record.entry) {
+                        writeln!(out, "{}", arguments.line(&record))?;
                     }
-                };
-                let read = log.follow(&policy, tail, &mut seen).await;
-                match read {
-                    Ok(()) => {}
-                    // While following, a store may be away for a while.
-                    Err(error) if arguments.follow => crate::terminal::error(&error),
-                    Err(error) => bail!(error),
+                    continue;
                 }
-            }
-            // Stable, so that entries of one log keep their order whatever its clock does.
-            lines.sort_by_key(|(time, _)| *time);
-            let mut out = anstream::stdout().lock();
-            for (_, line) in lines {
-                writeln!(out, "{line}")?;
+                Ok(None) => {}
+                // While following, a store may be away for a while.
+                Err(error) if arguments.follow => {
+                    crate::terminal::error(&error);
+                    continue;
+                }
+                Err(error) => return Err(error),
             }
             out.flush()?;
             if !arguments.follow {
                 return Ok(Outcome::Good);
             }
             tokio::time::sleep(FOLLOW_EVERY).await;
+            logs.refresh(&policy).await.iter().for_each(crate::terminal::error);
         }
     })
 }
 
 impl Arguments {
-    fn wants(&self, entry: &Entry) -> bool {
-        let in_time = self.from.is_none_or(|from| entry.time >= from)
-            && self.until.is_none_or(|until| entry.time < until);
-        let Event::Decision(decided) = &entry.event else {
-            return in_time && self.policy.is_none() && self.decision.is_none();
-        };
-        let has = |policy: &String| {
-            let parts = decided.violated.iter().chain(&decided.indeterminate);
-            parts.map(|part| &part.policy).chain(&decided.excepted).any(|name| name == policy)
-        };
-        in_time
-            && self.policy.as_ref().is_none_or(has)
-            && self.decision.is_none_or(|decision| decision == decided.decision)
+    fn line(&self, record: &Record) -> String {
+        match self.format {
+            Format::Json => record.to_json(),
+            Format::Text => line(record),
+        }
     }
+}
 
-    fn line(&self, log: &Name, entry: &Entry, bytes: &[u8]) -> String {
-        if self.format == Format::Json {
-            return format!("{{\"log\":\"{log}\",\"entry\":{}}}", String::from_utf8_lossy(bytes));
+fn line(Record { log, entry, .. }: &Record) -> String {
+    let head = format!("{FAINT}{} {log}#{}{PLAIN}", entry.time, entry.seq);
+    match &entry.event {
+        Event::Start(start) => {
+            let after = word(&start.after);
+            format!("{head} {FAINT}{} started, after {after}{PLAIN}", start.enforcer)
         }
-        let head = format!("{FAINT}{} {log}#{}{PLAIN}", entry.time, entry.seq);
-        match &entry.event {
-            Event::Start(start) => {
-                let after = serde_json::to_string(&start.after).unwrap_or_default();
-                format!(
-                    "{head} {FAINT}{} started, after {}{PLAIN}",
-                    start.enforcer,
-                    after.trim_matches('"')
-                )
-            }
-            Event::Gap(gap) => {
-                let reason = serde_json::to_string(&gap.reason).unwrap_or_default();
-                format!(
-                    "{head} {CARE}gap{PLAIN} {} decisions not recorded ({})",
-                    gap.lost,
-                    reason.trim_matches('"')
-                )
-            }
-            Event::Decision(decided) => format!("{head} {}", decision_line(decided)),
+        Event::Gap(gap) => {
+            let reason = word(&gap.reason);
+            format!("{head} {CARE}gap{PLAIN} {} decisions not recorded ({reason})", gap.lost)
         }
+        Event::Counts(tally) => {
+            let decided: u64 = tally.decided.iter().map(|part| part.decided).sum();
+            format!("{head} {FAINT}{} requests seen, {decided} decided{PLAIN}", tally.seen)
+        }
+        Event::Decision(decided) => format!("{head} {}", decision_line(decided)),
     }
 }
 
