@@ -301,13 +301,12 @@ fn what_a_sidecar_saw_is_accounted_for_and_a_record_that_never_was_is_missed() {
     let (code, report) = coverage(&both);
     assert_eq!(code, Some(0), "{report}");
     let log = &report["logs"][0];
-    assert_eq!(
-        (&log["seen"], &log["recorded"]),
-        (&(2 * DECISIONS).into(), &DECISIONS.into()),
-        "{report}"
-    );
-    assert_eq!(log["points"][1]["unrecorded"], DECISIONS, "{report}");
-    assert_eq!(log["points"][1]["release"]["serial"], 2, "{report}");
+    assert_eq!((&log["seen"], &log["decided"]), (&(2 * DECISIONS).into(), &(2 * DECISIONS).into()));
+    // Before the new release arrives the old one still decides.
+    let (old, new) = (&log["points"][0], &log["points"][1]);
+    assert_eq!((&old["release"]["serial"], &new["release"]["serial"]), (&1.into(), &2.into()));
+    assert_eq!((&old["decided"], &old["unrecorded"]), (&old["recorded"], &0.into()), "{report}");
+    assert_eq!((&new["decided"], &new["recorded"]), (&new["unrecorded"], &0.into()), "{report}");
 
     // An enforcer that signs all but the record of one decision.
     let folder = at.join("store/audit/web-1/tile/entries");
