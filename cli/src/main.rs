@@ -4,6 +4,7 @@
 mod audit;
 mod commands;
 mod diagnostics;
+mod evidence;
 mod lsp;
 mod profile;
 mod terminal;
@@ -41,6 +42,7 @@ enum Command {
     Bench(commands::bench::Arguments),
     Dev(commands::dev::Arguments),
     Audit(commands::audit::Arguments),
+    Evidence(commands::evidence::Arguments),
     Replay(commands::replay::Arguments),
     Lsp(commands::lsp::Arguments),
 }
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => commands::verify::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Dev(arguments) => commands::dev::run(&arguments),
+        Command::Evidence(arguments) => commands::evidence::run(&arguments),
         Command::Audit(arguments) => commands::audit::run(&arguments),
         Command::Replay(arguments) => commands::replay::run(&arguments),
         Command::Lsp(arguments) => commands::lsp::run(&arguments),

@@ -287,6 +287,27 @@ fn what_a_sidecar_saw_is_accounted_for_and_a_record_that_never_was_is_missed() {
     assert_eq!((&point["point"], &point["release"]["serial"]), (&"v1/decision".into(), &1.into()));
     assert_eq!((&point["decided"], &point["recorded"]), (&DECISIONS.into(), &DECISIONS.into()));
 
+    // Under another release, whose policy wants nothing recorded, the same enforcer goes on.
+    let policy = fs::read_to_string(at.join("set.aecp")).unwrap();
+    let silent = policy.replace("BLOCKING\n", "BLOCKING\n  AUDIT: NONE\n");
+    fs::write(at.join("set.aecp"), silent).unwrap();
+    let store = url(&at.join("store"));
+    let publish = ["publish", "set.aecp", "--store", &store, "--channel", "prod"];
+    let published = aecp(at, &[&publish[..], &["--key", "keys/private.pem"]].concat());
+    assert!(published.status.success(), "{published:?}");
+    let both = audited.copy("both");
+    copy_folder(&at.join("state"), &at.join("later"));
+    decide(config(at, &at.join("later"), &both));
+    let (code, report) = coverage(&both);
+    assert_eq!(code, Some(0), "{report}");
+    let log = &report["logs"][0];
+    assert_eq!((&log["seen"], &log["decided"]), (&(2 * DECISIONS).into(), &(2 * DECISIONS).into()));
+    // Before the new release arrives the old one still decides.
+    let (old, new) = (&log["points"][0], &log["points"][1]);
+    assert_eq!((&old["release"]["serial"], &new["release"]["serial"]), (&1.into(), &2.into()));
+    assert_eq!((&old["decided"], &old["unrecorded"]), (&old["recorded"], &0.into()), "{report}");
+    assert_eq!((&new["decided"], &new["recorded"]), (&new["unrecorded"], &0.into()), "{report}");
+
     // An enforcer that signs all but the record of one decision.
     let folder = at.join("store/audit/web-1/tile/entries");
     let mut events = Vec::new();

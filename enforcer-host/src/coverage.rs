@@ -25,7 +25,7 @@ pub(crate) struct Coverage {
     decided: Mutex<BTreeMap<Place, Decisions>>,
 }
 
-/// A point of enforcement and the release that decided there.
+/// A point, and the release that decides there.
 type Place = (Cow<'static, str>, Option<ReleaseRef>);
 
 #[derive(Debug, Default)]
@@ -45,9 +45,9 @@ impl Coverage {
         self.add((point.into(), release), 1, u64::from(audit == AuditLevel::None));
     }
 
-    fn add(&self, key: (Cow<'static, str>, Option<ReleaseRef>), decided: u64, unrecorded: u64) {
+    fn add(&self, place: Place, decided: u64, unrecorded: u64) {
         let mut all = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = all.entry(key).or_default();
+        let counts = all.entry(place).or_default();
         counts.decided += decided;
         counts.unrecorded += unrecorded;
     }

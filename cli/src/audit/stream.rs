@@ -21,7 +21,7 @@ use futures_util::{
 use super::LogReader;
 
 /// Bundles that are on their way from the store at once.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 /// Levels of tiles that a log can have.
 const LEVELS: u8 = 8;

@@ -12,10 +12,13 @@ use aecp_contract::{
 };
 use anyhow::{Context as _, bail};
 use ed25519_dalek::{
-    SigningKey,
-    pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, spki::der::pem::LineEnding},
+    SigningKey, VerifyingKey,
+    pkcs8::{
+        DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, spki::der::pem::LineEnding,
+    },
 };
 
+use super::read;
 use crate::{
     Outcome,
     terminal::{GOOD, PLAIN},
@@ -105,4 +108,11 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8], secret: bool) -> anyhow::Resu
         .open(path)
         .and_then(|mut file| file.write_all(bytes))
         .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Reads a public key (PEM).
+pub(crate) fn public_key(path: &Path) -> anyhow::Result<VerifyingKey> {
+    let pem = String::from_utf8(read(path)?).unwrap_or_default();
+    VerifyingKey::from_public_key_pem(&pem)
+        .map_err(|_| anyhow::anyhow!("`{}` is no Ed25519 public key in PEM", path.display()))
 }

@@ -8,6 +8,7 @@ pub(crate) mod coverage_map;
 pub(crate) mod decide;
 pub(crate) mod dev;
 pub(crate) mod diff;
+pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod history;

@@ -8,9 +8,13 @@ use aecp_contract::{
 };
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
-use ed25519_dalek::{SigningKey, VerifyingKey, pkcs8::DecodePublicKey as _};
+use ed25519_dalek::SigningKey;
 
-use super::{keygen::write_new, publish::read_key, read};
+use super::{
+    keygen::{public_key, write_new},
+    publish::read_key,
+    read,
+};
 use crate::{
     Outcome,
     terminal::{GOOD, PLAIN},
@@ -127,12 +131,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 fn open(path: &Path) -> anyhow::Result<TrustRoot> {
     TrustRoot::pinned(&read(path)?).with_context(|| format!("`{}` is no trust root", path.display()))
-}
-
-fn public_key(path: &Path) -> anyhow::Result<VerifyingKey> {
-    let pem = String::from_utf8(read(path)?).unwrap_or_default();
-    VerifyingKey::from_public_key_pem(&pem)
-        .map_err(|_| anyhow::anyhow!("`{}` is no Ed25519 public key in PEM", path.display()))
 }
 
 /// The key whose id begins so.

@@ -36,7 +36,10 @@ impl Roots {
 
     /// What some root says to it, the newest first: what was signed before a succession stays what it was. The newest
     /// root's refusal if none accepts it.
-    pub(super) fn any<T>(&self, check: impl Fn(&TrustRoot) -> Result<T, Refusal>) -> Result<T, Refusal> {
+    ///
+    /// # Errors
+    /// What the newest root says.
+    pub fn any<T>(&self, check: impl Fn(&TrustRoot) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let newest = check(self.newest());
         match &newest {
             Err(refusal) if matches!(refusal.code, Code::UnknownKey | Code::ThresholdNotMet) => {
