@@ -65,6 +65,10 @@ pub(crate) struct TrustArguments {
 }
 
 impl TrustArguments {
+    pub(crate) fn of(keys: &[String], log_policy: Option<&Path>) -> Self {
+        Self { keys: keys.to_vec(), log_policy: log_policy.map(Path::to_path_buf) }
+    }
+
     pub(crate) fn policy(&self) -> anyhow::Result<LogPolicy> {
         if let Some(path) = &self.log_policy {
             return read_policy(path);

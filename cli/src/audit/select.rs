@@ -24,6 +24,10 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    pub(crate) fn of(stores: &[String], log: Option<&Name>, trust: TrustArguments) -> Self {
+        Self { stores: stores.to_vec(), log: log.cloned(), trust }
+    }
+
     /// The first of the stores.
     pub(crate) fn first(&self) -> &str {
         self.stores.first().map_or("", String::as_str)

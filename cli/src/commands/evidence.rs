@@ -19,7 +19,7 @@ use ed25519_dalek::SigningKey;
 use super::{Format, keygen::public_key, now, publish::read_key, read};
 use crate::{
     Outcome,
-    audit::{Sources, read_policy},
+    audit::{Sources, TrustArguments, read_policy},
     evidence::{Asked, MAX_BYTES, PAYLOAD_TYPE, Pack, Report, collect, page, report, verify},
     terminal::{BAD, GOOD, PLAIN, count},
 };
@@ -48,6 +48,7 @@ enum Command {
     Verify(Verify),
 }
 
+// The logs' arguments stand here one by one, since clap cannot tell whether a group with groups in it was given.
 #[derive(Debug, clap::Args)]
 struct Make {
     /// The control, as COMPLIANCE fields name it
@@ -68,8 +69,23 @@ struct Make {
     /// The trust root to believe
     #[arg(long, value_name = "FILE")]
     root: PathBuf,
-    #[command(flatten)]
-    logs: Sources,
+    /// The stores with the logs
+    #[arg(long = "store", value_name = "URL", required = true)]
+    stores: Vec<String>,
+    /// One log alone, by its name below audit/
+    #[arg(long, value_name = "NAME")]
+    log: Option<Name>,
+    /// Public key of a log, as its enforcer says when it starts and `audit/<log>/vkey` holds it
+    #[arg(
+        long = "key",
+        value_name = "VKEY",
+        required_unless_present = "log_policy",
+        conflicts_with = "log_policy"
+    )]
+    keys: Vec<String>,
+    /// File that names trusted logs and witnesses (C2SP tlog-policy)
+    #[arg(long, value_name = "FILE")]
+    log_policy: Option<PathBuf>,
     /// The private key that signs the pack (any that you made with `aecp keygen`)
     #[arg(long, value_name = "FILE")]
     sign: PathBuf,
@@ -136,7 +152,8 @@ fn make(arguments: &Make) -> anyhow::Result<Outcome> {
         proofs: arguments.proofs,
     };
     let pack = super::block_on(async {
-        let logs = arguments.logs.logs().await?;
+        let trust = TrustArguments::of(&arguments.keys, arguments.log_policy.as_deref());
+        let logs = Sources::of(&arguments.stores, arguments.log.as_ref(), trust).logs().await?;
         collect(&asked, &arguments.releases, &root, logs).await
     })?;
     // What nobody could verify is not written.
