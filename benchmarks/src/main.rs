@@ -3,6 +3,7 @@
 //! `docs/benchmarks.md` says what is measured and what bounds it.
 
 mod aecp;
+mod audit;
 mod cedar;
 mod contest;
 mod docs;
@@ -52,6 +53,15 @@ enum Command {
     },
     /// Do both and put the tables into docs/benchmarks.md and the plot into docs/growth.svg
     Docs,
+    /// Measure what durable records of decisions cost on the disk of a folder
+    Audit {
+        /// Where to write; removed again at the end
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+        /// For people or for machines
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
     /// Write an AECP policy set and requests for `aecp bench`, as DIR/set and DIR/requests.jsonl
     Generate {
         /// Rules, ten for each resource type
@@ -111,6 +121,13 @@ fn main() -> anyhow::Result<()> {
             let sizes = growth()?;
             docs::update(&[("compare", report.table()), ("growth", report::growth(&sizes)?)])?;
             write(docs::folder().join("growth.svg"), plot::svg(&sizes))?;
+        }
+        Command::Audit { dir, format } => {
+            let measured = audit::run(&dir)?;
+            match format {
+                Format::Text => print!("{}", measured.table()?),
+                Format::Json => println!("{}", serde_json::to_string(&measured)?),
+            }
         }
         Command::Generate { rules, dir } => generate(rules, dir)?,
     }

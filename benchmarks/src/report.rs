@@ -25,7 +25,7 @@ pub(crate) struct Report {
 }
 
 #[derive(Serialize)]
-struct Machine {
+pub(crate) struct Machine {
     cpu: String,
     cores: usize,
     /// Processes that wanted a core in the minute before, as the kernel counts them.
@@ -52,7 +52,7 @@ pub(crate) struct Target {
 }
 
 impl Machine {
-    fn this() -> Self {
+    pub(crate) fn this() -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let cpu = read("/proc/cpuinfo")
             .lines()
@@ -68,7 +68,7 @@ impl Machine {
         }
     }
     /// What it is, and whether it was too busy for its figures to be believed.
-    fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         let Self { cpu, cores, load } = self;
         let busy = if *load > *cores as f64 {
             " **Busy:** other processes' time is in the means and p99, and can be in one engine's more than in \
