@@ -14,13 +14,15 @@ use crate::{
     terminal::{BAD, CARE, GOOD, PLAIN},
 };
 
-/// Count what enforcers saw, decided and recorded, by log, point and release, and what is unaccounted for
+/// Count what enforcers saw, decided and recorded, by log, point and release, and what is
+/// unaccounted for
 ///
-/// Enforcers count requests where they come in, and sign the counts into their logs once a minute and when they stop. Of
-/// each run, what was seen must be on record, in a gap, or under AUDIT: NONE; whatever is not is unaccounted for. A run
-/// that goes on may have requests in flight.
+/// Enforcers count requests where they come in, and sign the counts into their logs once a minute
+/// and when they stop. Of each run, what was seen must be on record, in a gap, or under AUDIT:
+/// NONE; whatever is not is unaccounted for. A run that goes on may have requests in flight.
 ///
-/// Exit codes: 0 all is accounted for; 1 something is not; 2 a log could not be read or is not what was signed.
+/// Exit codes: 0 all is accounted for; 1 something is not; 2 a log could not be read or is not what
+/// was signed.
 ///
 /// Example: aecp audit coverage --store s3://eu --store gs://us --log-policy logs.txt
 #[derive(Debug, clap::Args)]
