@@ -79,12 +79,14 @@ fn sums(coverage: &Coverage) -> (u64, u64, u64) {
 
 fn print(log: &Name, coverage: &Coverage) {
     let (decided, recorded, unrecorded) = sums(coverage);
-    if coverage.is_whole() {
-        anstream::println!("{GOOD}covered{PLAIN} {log}");
-    } else {
-        anstream::println!("{BAD}not covered{PLAIN} {log}");
+    match (coverage.is_whole(), coverage.share()) {
+        (false, _) => anstream::println!("{BAD}not covered{PLAIN} {log}"),
+        (true, Some(_)) => anstream::println!("{GOOD}covered{PLAIN} {log}"),
+        (true, None) => anstream::println!("{CARE}not counted yet{PLAIN} {log}"),
     }
-    println!("  coverage     {:.2} %", 100.0 * coverage.share());
+    if let Some(share) = coverage.share() {
+        println!("  coverage     {:.2} %", 100.0 * share);
+    }
     println!("  seen         {} requests, {decided} of them decided", coverage.seen);
     println!("  recorded     {recorded}");
     println!("  AUDIT: NONE  {unrecorded}");
@@ -93,6 +95,9 @@ fn print(log: &Name, coverage: &Coverage) {
     }
     if coverage.in_flight > 0 {
         println!("  in flight    {}, when the enforcer last counted", coverage.in_flight);
+    }
+    if coverage.since > 0 {
+        println!("  since then   {} recorded or lost, and not counted yet", coverage.since);
     }
     if coverage.crashes > 0 {
         let crashes = coverage.crashes;
@@ -146,6 +151,7 @@ fn report(log: &Name, coverage: &Coverage) -> serde_json::Value {
         "unrecorded": unrecorded,
         "lost": coverage.lost,
         "in_flight": coverage.in_flight,
+        "since_last_count": coverage.since,
         "crashes": coverage.crashes,
         "unaccounted": coverage.unaccounted,
         "uncounted": coverage.uncounted,
