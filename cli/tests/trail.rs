@@ -163,6 +163,16 @@ fn entries_are_followed_as_logs_grow_and_another_history_is_refused() {
     assert!(error.contains("log `east` is another history than the one read before"), "{error}");
 }
 
+#[test]
+fn logs_of_any_size_are_proven_to_their_end() {
+    let logs = Logs::new(1, 1);
+    for size in [255, 256, 257, 512, 65_536] {
+        log::write(&logs.folder.path().join("eu"), "east", events(0, size));
+        let all = shown(&out(&logs.run("tail", &["--format", "json"])));
+        assert_eq!(all.len() as u64, size + 1);
+    }
+}
+
 /// Replaces what entry `n` of a full bundle says, and the hash of it in its tile.
 fn change(logs: &Logs, bundle: &str, n: usize) {
     let path = logs.east("tile/entries").join(bundle);

@@ -157,7 +157,7 @@ pub enum GapReason {
     Disk,
     /// The spool was full because the store did not take its entries.
     Spool,
-    /// Nobody waited for the record any more: the request was denied meanwhile.
+    /// Nobody waited for the record any more: the request was denied meanwhile, or its caller was gone.
     Late,
     /// The record is longer than a log's entries can be, even without its policies.
     Size,

@@ -23,6 +23,8 @@ pub(crate) struct Coverage {
     pub(crate) uncounted: u64,
     /// Seen by a run that goes on, and not on record when it last counted.
     pub(crate) in_flight: u64,
+    /// On record in a run that goes on, since it last counted.
+    pub(crate) since: u64,
     run: Run,
 }
 
@@ -77,6 +79,7 @@ impl Coverage {
             self.end_run(Before::Stop);
         } else {
             self.in_flight = self.run.seen.saturating_sub(self.run.accounted);
+            self.since = self.run.accounted.saturating_sub(self.run.seen);
         }
     }
 
@@ -85,12 +88,10 @@ impl Coverage {
         self.unaccounted == 0 && self.uncounted == 0
     }
 
-    /// The part of what was seen that is accounted for; of nothing, all.
-    pub(crate) fn share(&self) -> f64 {
-        if self.seen == 0 {
-            return 1.0;
-        }
-        self.seen.saturating_sub(self.unaccounted) as f64 / self.seen as f64
+    /// The part of what was seen that is accounted for; `None` if nothing was seen.
+    pub(crate) fn share(&self) -> Option<f64> {
+        let accounted = self.seen.saturating_sub(self.unaccounted);
+        (self.seen > 0).then(|| accounted as f64 / self.seen as f64)
     }
 
     fn end_run(&mut self, how: Before) {
@@ -146,7 +147,7 @@ mod tests {
         let whole = coverage(vec![first.clone(), gap(3), counts(4, 1, false), counts(2, 2, true)]);
         assert!(whole.is_whole() && whole.seen == 6 && whole.lost["queue"] == 3);
         let missing = coverage(vec![first.clone(), gap(3), counts(4, 0, true)]);
-        assert_eq!((missing.unaccounted, missing.share()), (1, 0.75));
+        assert_eq!((missing.unaccounted, missing.share()), (1, Some(0.75)));
         // The runs do not make up for each other.
         let second = start(Before::Stop);
         let both = coverage(vec![
@@ -160,7 +161,9 @@ mod tests {
         assert_eq!((both.unaccounted, both.uncounted), (1, 1));
         // A run that goes on may have requests in flight; one that crashed has none.
         let open = coverage(vec![first.clone(), gap(3), counts(4, 0, false)]);
-        assert!(open.is_whole() && open.in_flight == 1);
+        assert!(open.is_whole() && (open.in_flight, open.since) == (1, 0));
+        let young = coverage(vec![first.clone(), gap(3)]);
+        assert_eq!((young.share(), young.in_flight, young.since), (None, 0, 3));
         let crash = start(Before::Crash);
         let crashed = coverage(vec![first.clone(), gap(3), counts(4, 0, false), crash.clone()]);
         assert_eq!((crashed.unaccounted, crashed.crashes, crashed.in_flight), (1, 1, 0));

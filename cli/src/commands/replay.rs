@@ -30,14 +30,16 @@ const QUEUE: usize = 16;
 
 /// Run recorded decisions through another policy set, and show each that changes
 ///
-/// Requests are made anew of the attributes in the logs, in clear or opened by what lies beside them, and decided by
-/// CANDIDATE, compiled here. Nothing is guessed: a decision is not replayed, and counted so, if an attribute that the
-/// candidate looks at is masked, erased or unusable, or if it is not known whether the request had it. With --root the
-/// signed releases that decided say which attributes they looked at: what one of them looked at and did not record was
-/// not in the request. Also not replayed are denials without a verdict, and decisions that a break-glass token lifted.
+/// Requests are made anew of the attributes in the logs, in clear or opened by what lies beside
+/// them, and decided by CANDIDATE, compiled here. Nothing is guessed: a decision is not replayed,
+/// and counted so, if an attribute that the candidate looks at is masked, erased or unusable, or if
+/// it is not known whether the request had it. With --root the signed releases that decided say
+/// which attributes they looked at: what one of them looked at and did not record was not in the
+/// request. Also not replayed are denials without a verdict, and decisions that a break-glass token
+/// lifted.
 ///
-/// Exit codes: 0 no more flips than allowed; 1 more, or nothing could be replayed, or the candidate does not compile;
-/// 2 a log could not be read or is not what was signed.
+/// Exit codes: 0 no more flips than allowed; 1 more, or nothing could be replayed, or the candidate
+/// does not compile; 2 a log could not be read or is not what was signed.
 ///
 /// Example: aecp replay --store s3://audit --log-policy logs.txt --root root.json --candidate drafts/hipaa
 #[derive(Debug, Args)]

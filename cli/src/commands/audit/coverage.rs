@@ -14,13 +14,15 @@ use crate::{
     terminal::{BAD, CARE, GOOD, PLAIN},
 };
 
-/// Count what enforcers saw, decided and recorded, by log, point and release, and what is unaccounted for
+/// Count what enforcers saw, decided and recorded, by log, point and release, and what is
+/// unaccounted for
 ///
-/// Enforcers count requests where they come in, and sign the counts into their logs once a minute and when they stop. Of
-/// each run, what was seen must be on record, in a gap, or under AUDIT: NONE; whatever is not is unaccounted for. A run
-/// that goes on may have requests in flight.
+/// Enforcers count requests where they come in, and sign the counts into their logs once a minute
+/// and when they stop. Of each run, what was seen must be on record, in a gap, or under AUDIT:
+/// NONE; whatever is not is unaccounted for. A run that goes on may have requests in flight.
 ///
-/// Exit codes: 0 all is accounted for; 1 something is not; 2 a log could not be read or is not what was signed.
+/// Exit codes: 0 all is accounted for; 1 something is not; 2 a log could not be read or is not what
+/// was signed.
 ///
 /// Example: aecp audit coverage --store s3://eu --store gs://us --log-policy logs.txt
 #[derive(Debug, clap::Args)]
@@ -77,12 +79,14 @@ fn sums(coverage: &Coverage) -> (u64, u64, u64) {
 
 fn print(log: &Name, coverage: &Coverage) {
     let (decided, recorded, unrecorded) = sums(coverage);
-    if coverage.is_whole() {
-        anstream::println!("{GOOD}covered{PLAIN} {log}");
-    } else {
-        anstream::println!("{BAD}not covered{PLAIN} {log}");
+    match (coverage.is_whole(), coverage.share()) {
+        (false, _) => anstream::println!("{BAD}not covered{PLAIN} {log}"),
+        (true, Some(_)) => anstream::println!("{GOOD}covered{PLAIN} {log}"),
+        (true, None) => anstream::println!("{CARE}not counted yet{PLAIN} {log}"),
     }
-    println!("  coverage     {:.2} %", 100.0 * coverage.share());
+    if let Some(share) = coverage.share() {
+        println!("  coverage     {:.2} %", 100.0 * share);
+    }
     println!("  seen         {} requests, {decided} of them decided", coverage.seen);
     println!("  recorded     {recorded}");
     println!("  AUDIT: NONE  {unrecorded}");
@@ -91,6 +95,9 @@ fn print(log: &Name, coverage: &Coverage) {
     }
     if coverage.in_flight > 0 {
         println!("  in flight    {}, when the enforcer last counted", coverage.in_flight);
+    }
+    if coverage.since > 0 {
+        println!("  since then   {} recorded or lost, and not counted yet", coverage.since);
     }
     if coverage.crashes > 0 {
         let crashes = coverage.crashes;
@@ -144,6 +151,7 @@ fn report(log: &Name, coverage: &Coverage) -> serde_json::Value {
         "unrecorded": unrecorded,
         "lost": coverage.lost,
         "in_flight": coverage.in_flight,
+        "since_last_count": coverage.since,
         "crashes": coverage.crashes,
         "unaccounted": coverage.unaccounted,
         "uncounted": coverage.uncounted,

@@ -17,10 +17,12 @@ use crate::{
     terminal::{GOOD, PLAIN, progress},
 };
 
-/// Write what was recorded into a file, in the order of time, across the logs of one or several stores
+/// Write what was recorded into a file, in the order of time, across the logs of one or several
+/// stores
 ///
-/// Only what the logs signed is written, and the file appears whole or not at all. JSON lines are {"log", "entry"}, the
-/// entry as it was recorded; a Parquet file has one row an entry. The file is readable by its owner alone.
+/// Only what the logs signed is written, and the file appears whole or not at all. JSON lines are
+/// {"log", "entry"}, the entry as it was recorded; a Parquet file has one row an entry. The file is
+/// readable by its owner alone.
 ///
 /// Example: aecp audit export --store s3://eu --store gs://us --log-policy logs.txt --out march.parquet
 #[derive(Debug, clap::Args)]

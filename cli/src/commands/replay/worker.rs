@@ -40,6 +40,8 @@ pub(super) struct Worker {
 struct Room {
     instance: PolicyInstance,
     slots: SlotBuffer,
+    /// The attributes' names as JSON has them before their values.
+    names: Vec<String>,
     /// The request in the plain form.
     json: String,
     /// The slots of attributes that are there but of no use.
@@ -53,9 +55,14 @@ impl Worker {
 
     /// Replays until there are no more jobs.
     pub(super) fn run(mut self, jobs: &Mutex<Receiver<Job>>) -> anyhow::Result<Results> {
+        let attributes = self.candidate.manifest().attributes.iter();
+        let name = |attribute: &AttributeDeclaration| {
+            format!("{}:", serde_json::Value::from(attribute.path.as_str()))
+        };
         let mut room = Room {
             instance: self.candidate.instantiate()?,
             slots: SlotBuffer::new(self.candidate.attributes().len()),
+            names: attributes.map(name).collect(),
             json: String::new(),
             unusable: Vec::new(),
         };
@@ -126,8 +133,7 @@ impl Worker {
                 Ok(Given::Unusable) => room.unusable.push(slot),
                 Ok(Given::Value(json)) => {
                     room.json.push(if room.json.is_empty() { '{' } else { ',' });
-                    room.json.push_str(&serde_json::Value::from(attribute.path.as_str()).to_string());
-                    room.json.push(':');
+                    room.json.push_str(&room.names[slot]);
                     room.json.push_str(json);
                 }
                 Err(NotReplayed::Erased(path)) if !fits => return Err(NotReplayed::WrongOpening(path)),
