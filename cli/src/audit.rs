@@ -1,6 +1,10 @@
 //! Reading the logs of decisions that enforcers carry into a store, believing only what their keys signed.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use aecp_contract::{
     audit::{
@@ -48,14 +52,19 @@ pub(crate) struct TrustArguments {
 impl TrustArguments {
     pub(crate) fn policy(&self) -> anyhow::Result<LogPolicy> {
         if let Some(path) = &self.log_policy {
-            let text = String::from_utf8(crate::commands::read(path)?)
-                .with_context(|| format!("`{}` is not UTF-8", path.display()))?;
-            return text.parse().with_context(|| format!("`{}` is no log policy", path.display()));
+            return read_policy(path);
         }
         let keys: Result<Vec<VerifierKey>, TlogError> =
             self.keys.iter().map(|key| key.parse()).collect();
         Ok(LogPolicy::of_logs(keys?))
     }
+}
+
+/// Reads a log policy (C2SP tlog-policy).
+pub(crate) fn read_policy(path: &Path) -> anyhow::Result<LogPolicy> {
+    let text = String::from_utf8(crate::commands::read(path)?)
+        .with_context(|| format!("`{}` is not UTF-8", path.display()))?;
+    text.parse().with_context(|| format!("`{}` is no log policy", path.display()))
 }
 
 /// One log in a store.

@@ -7,6 +7,7 @@ mod diagnostics;
 mod lsp;
 mod profile;
 mod terminal;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ enum Command {
     Bench(commands::bench::Arguments),
     Dev(commands::dev::Arguments),
     Audit(commands::audit::Arguments),
+    Witness(commands::witness::Arguments),
     Lsp(commands::lsp::Arguments),
 }
 
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Dev(arguments) => commands::dev::run(&arguments),
         Command::Audit(arguments) => commands::audit::run(&arguments),
+        Command::Witness(arguments) => commands::witness::run(&arguments),
         Command::Lsp(arguments) => commands::lsp::run(&arguments),
     };
     match result {

@@ -3,7 +3,11 @@
 use std::{fs, io::IsTerminal as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use aecp_contract::{layout::Name, manifest::Point, trust::TrustRoot, value};
-use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, record::Shipping, server::Limits};
+use aecp_enforcer::{
+    AuditConfig, Sidecar, SidecarConfig,
+    record::Shipping,
+    server::{self, Limits},
+};
 use anyhow::Context as _;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -113,7 +117,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let sidecar = Sidecar::start(config).await?;
     tracing::info!(address = %sidecar.address(), "serving");
-    signalled().await?;
+    server::signalled().await?;
     tracing::info!("stopping");
     sidecar.stop().await.context("the server ended early")
 }
@@ -128,19 +132,4 @@ fn start_logs(filter: &str) -> anyhow::Result<()> {
         logs.json().flatten_event(true).init();
     }
     Ok(())
-}
-
-/// Waits for SIGTERM or an interrupt.
-async fn signalled() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => result,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }

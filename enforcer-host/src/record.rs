@@ -24,7 +24,7 @@ mod ship;
 mod spool;
 mod writer;
 
-pub use identity::LogIdentity;
+pub use identity::{LogIdentity, open_key};
 pub use ship::{ShipError, Shipper, Shipping};
 pub use spool::{LogError, Spool};
 

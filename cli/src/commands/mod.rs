@@ -16,6 +16,7 @@ pub(crate) mod lsp;
 pub(crate) mod publish;
 pub(crate) mod test;
 pub(crate) mod verify;
+pub(crate) mod witness;
 
 use std::path::{Path, PathBuf};
 
