@@ -97,6 +97,7 @@ fn config(folder: &Path, state: &Path, audit: &Path) -> SidecarConfig {
         audit: AuditConfig {
             store: Some(url(audit)),
             instance: Some("web-1".parse().unwrap()),
+            witnesses: None,
             shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
         },
     }

@@ -1,8 +1,14 @@
 //! The sidecar `aecp-enforcer`: its command line, its logs, and the order of starting and stopping.
 
-use std::{fs, io::IsTerminal as _, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    io::IsTerminal as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use aecp_contract::{layout::Name, manifest::Point, trust::TrustRoot, value};
+use aecp_contract::{layout::Name, manifest::Point, tlog::policy::LogPolicy, trust::TrustRoot, value};
 use aecp_enforcer::{
     AuditConfig, Sidecar, SidecarConfig,
     record::Shipping,
@@ -59,6 +65,11 @@ struct Arguments {
     #[arg(long, env = "AECP_AUDIT_SPOOL", default_value_t = AuditConfig::default().shipping.spool_bytes, value_name = "BYTES")]
     audit_spool: u64,
 
+    /// File that names witnesses with their URLs, and the quorum that must cosign each checkpoint of the log before it
+    /// is published (C2SP tlog-policy)
+    #[arg(long, env = "AECP_AUDIT_WITNESSES", value_name = "FILE")]
+    audit_witnesses: Option<PathBuf>,
+
     /// Name of this enforcer's log; without it, the machine's name and part of the log's key
     #[arg(long, env = "AECP_INSTANCE", value_name = "NAME")]
     instance: Option<Name>,
@@ -91,6 +102,12 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn log_policy(path: &Path) -> anyhow::Result<LogPolicy> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
+    text.parse().with_context(|| format!("`{shown}` is no log policy"))
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -110,6 +127,7 @@ async fn main() -> anyhow::Result<()> {
         audit: AuditConfig {
             store: arguments.audit_store,
             instance: arguments.instance,
+            witnesses: arguments.audit_witnesses.as_deref().map(log_policy).transpose()?,
             shipping: Shipping { every: arguments.audit_every, spool_bytes: arguments.audit_spool },
         },
         limits: Limits { body_bytes: arguments.max_body, ..Limits::default() },
