@@ -1,6 +1,7 @@
 //! `aecp`: the one command for authors, operators and auditors. Nothing here compiles or decides; each command
 //! calls the compiler or the enforcer and shows what they say.
 
+mod archive;
 mod audit;
 mod commands;
 mod diagnostics;

@@ -1,5 +1,6 @@
 //! `aecp audit`: what enforcers recorded, and proofs that need no trust in who keeps the records.
 
+mod archive;
 mod check;
 mod prove;
 mod tail;
@@ -28,6 +29,7 @@ enum Command {
     Prove(prove::Arguments),
     Check(check::Arguments),
     Tail(tail::Arguments),
+    Archive(archive::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -36,5 +38,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Command::Prove(arguments) => prove::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Tail(arguments) => tail::run(arguments),
+        Command::Archive(arguments) => archive::run(arguments),
     }
 }

@@ -31,6 +31,9 @@ pub(super) struct Arguments {
     /// One log alone, by its name below audit/
     #[arg(long, value_name = "NAME")]
     log: Option<Name>,
+    /// The store that older entries were moved to (`aecp audit archive`)
+    #[arg(long, value_name = "URL")]
+    archive: Option<String>,
     #[command(flatten)]
     trust: TrustArguments,
     /// Only decisions that this policy had a part in
@@ -71,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         let mut logs = Vec::new();
         for store in &arguments.stores {
             for log in LogReader::all(store, arguments.log.as_ref()).await? {
-                logs.push((log, Tail::default()));
+                logs.push((log.archived(arguments.archive.as_deref())?, Tail::default()));
             }
         }
         loop {
