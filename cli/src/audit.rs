@@ -21,6 +21,7 @@ use aecp_contract::{
         check::{Counts, Fault, FaultKind, LogCheck},
     },
     layout::{self, Name},
+    refusal::{Code, Refusal},
     release::Statement,
     tlog::{
         TlogError,
@@ -31,7 +32,7 @@ use aecp_contract::{
     },
     trust::TrustRoot,
 };
-use aecp_enforcer::Store;
+use aecp_enforcer::{ReleaseSource, Store};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 
@@ -46,7 +47,7 @@ pub(crate) use select::{Filter, Sources, Span};
 pub(crate) use stream::{Bundle, LogStream};
 
 /// The most bytes of one file of a log: a full bundle of the largest entries.
-const MAX_FILE: u64 = 256 * (2 + 65_535);
+pub(crate) const MAX_FILE: u64 = 256 * (2 + 65_535);
 
 /// Which logs a command believes.
 #[derive(Debug, clap::Args)]
@@ -89,7 +90,9 @@ pub(crate) fn read_policy(path: &Path) -> anyhow::Result<LogPolicy> {
 /// One log in a store.
 #[derive(Clone)]
 pub(crate) struct LogReader {
-    store: Store,
+    pub(crate) store: Store,
+    /// Where its older entries may have gone.
+    archive: Option<Store>,
     pub(crate) name: Name,
 }
 
@@ -103,7 +106,15 @@ pub(crate) struct Verified {
 
 impl LogReader {
     pub(crate) fn new(store: Store, name: Name) -> Self {
-        Self { store, name }
+        Self { store, archive: None, name }
+    }
+
+    /// The same log, whose older entries are looked for in this store too.
+    ///
+    /// # Errors
+    /// A URL that is no store's.
+    pub(crate) fn archived(self, url: Option<&str>) -> anyhow::Result<Self> {
+        Ok(Self { archive: url.map(Store::open).transpose()?, ..self })
     }
 
     /// The logs of a store: the one that is named, or all.
@@ -122,9 +133,15 @@ impl LogReader {
         Ok(names.into_iter().map(|name| Self::new(store.clone(), name)).collect())
     }
 
-    async fn file(&self, path: &str) -> anyhow::Result<Bytes> {
-        let object = self.store.get(&layout::audit(&self.name, path), MAX_FILE, None).await?;
-        Ok(object.context("the store gave nothing")?.bytes)
+    pub(crate) async fn file(&self, path: &str) -> anyhow::Result<Bytes> {
+        let key = layout::audit(&self.name, path);
+        let object = match (self.store.get(&key, MAX_FILE, None).await, &self.archive) {
+            (Err(refusal), Some(archive)) if refusal.code == Code::NotFound => {
+                archive.get(&key, MAX_FILE, None).await
+            }
+            (object, _) => object,
+        };
+        Ok(object?.context("the store gave nothing")?.bytes)
     }
 
     /// A tile or bundle: as wide as the log's size asks for, or the full one that has come since.
@@ -226,12 +243,33 @@ fn cut(bytes: &Bytes, tile: &Tile) -> Option<Bytes> {
 pub(crate) struct Releases {
     store: Store,
     root: TrustRoot,
+    /// The roots that succeeded it in the store, once they were looked for.
+    successors: Option<Vec<TrustRoot>>,
     known: BTreeSet<ReleaseRef>,
 }
 
 impl Releases {
     pub(crate) fn new(store: Store, root: TrustRoot) -> Self {
-        Self { store, root, known: BTreeSet::new() }
+        Self { store, root, successors: None, known: BTreeSet::new() }
+    }
+
+    /// What the release's envelope says, if the root or one of its successors signed it. A release of the past stays good
+    /// under the root of its time.
+    async fn verified(&mut self, bytes: &[u8], channel: &Name) -> Result<Statement, Refusal> {
+        let refusal = match Statement::verify(bytes, &self.root, channel) {
+            Ok(statement) => return Ok(statement),
+            Err(refusal) => refusal,
+        };
+        let successors = match &mut self.successors {
+            Some(successors) => successors,
+            unknown => {
+                let source = ReleaseSource::new(self.store.clone(), channel.clone());
+                let found = source.successions(&self.root).await?;
+                unknown.insert(found.into_iter().map(|found| found.root).collect())
+            }
+        };
+        let mut verified = successors.iter().map(|root| Statement::verify(bytes, root, channel));
+        verified.find_map(Result::ok).ok_or(refusal)
     }
 
     /// Whether the release is in the store, signed by the root's judicial keys, and for the log's channel.
@@ -256,7 +294,7 @@ impl Releases {
         if aecp_contract::digest::Digest::of(&bytes) != release.digest {
             return Err(format!("the store's release {} is not the one that decided", release.serial));
         }
-        let statement = Statement::verify(&bytes, &self.root, &channel);
+        let statement = self.verified(&bytes, &channel).await;
         let statement = statement.map_err(|refusal| format!("release {}: {refusal}", release.serial))?;
         if statement.release().serial != release.serial {
             return Err(format!("release {} says that it is another", release.serial));

@@ -1,6 +1,7 @@
 //! `aecp`: the one command for authors, operators and auditors. Nothing here compiles or decides; each command
 //! calls the compiler or the enforcer and shows what they say.
 
+mod archive;
 mod audit;
 mod commands;
 mod diagnostics;
@@ -8,6 +9,7 @@ mod evidence;
 mod lsp;
 mod profile;
 mod terminal;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -44,6 +46,7 @@ enum Command {
     Audit(commands::audit::Arguments),
     Evidence(commands::evidence::Arguments),
     Replay(commands::replay::Arguments),
+    Witness(commands::witness::Arguments),
     Lsp(commands::lsp::Arguments),
 }
 
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Evidence(arguments) => commands::evidence::run(&arguments),
         Command::Audit(arguments) => commands::audit::run(&arguments),
         Command::Replay(arguments) => commands::replay::run(&arguments),
+        Command::Witness(arguments) => commands::witness::run(&arguments),
         Command::Lsp(arguments) => commands::lsp::run(&arguments),
     };
     match result {

@@ -13,10 +13,11 @@ use std::{
 use aecp_contract::{
     audit::Entry,
     tlog::tile::{push_entry, read_entries},
-    trust::TrustRoot,
+    trust::{Role, RootPayload, TrustRoot},
 };
 use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, record::Shipping, server::Limits};
 use aecp_integration_tests::python;
+use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use helpers::aecp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -97,6 +98,7 @@ fn config(folder: &Path, state: &Path, audit: &Path) -> SidecarConfig {
         audit: AuditConfig {
             store: Some(url(audit)),
             instance: Some("web-1".parse().unwrap()),
+            witnesses: None,
             shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
         },
     }
@@ -327,4 +329,105 @@ fn what_a_sidecar_saw_is_accounted_for_and_a_record_that_never_was_is_missed() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("not covered web-1\n  coverage     99.83 %\n"), "{text}");
     assert!(text.contains("unaccounted  1 seen, and nowhere on record"), "{text}");
+}
+
+#[test]
+fn old_entries_move_to_an_archive_and_the_log_holds_as_before() {
+    let audited = Audited::new();
+    let at = audited.folder.path();
+    let (store, cold) = (audited.copy("warm"), at.join("cold"));
+    fs::create_dir(&cold).unwrap();
+    let entries = |store: &Path| store.join("audit/web-1/tile/entries");
+    let archive = |to: &Path, age: &str| {
+        let archive = ["audit", "archive", "--store", &url(&store), "--key", &audited.key];
+        aecp(at, &[&archive[..], &["--older-than", age, "--to", &url(to)]].concat())
+    };
+    assert!(archive(&cold, "90d").status.success());
+    assert!(entries(&store).join("000").exists() && !entries(&cold).exists(), "nothing is that old");
+    let itself = archive(&store, "1ms");
+    assert!(itself.status.code() == Some(2) && helpers::err(&itself).contains("itself"), "{itself:?}");
+    fs::remove_file(store.join("audit/web-1/archive")).unwrap();
+
+    // As if it had been killed after the first copy, and before the original was removed.
+    fs::create_dir_all(entries(&cold)).unwrap();
+    fs::copy(entries(&store).join("000"), entries(&cold).join("000")).unwrap();
+    // What was tampered with does not move.
+    let whole = fs::read(entries(&store).join("001")).unwrap();
+    rewrite(&store.join("audit/web-1"), "001", |entries| entries.swap(5, 6));
+    let refused = archive(&cold, "1ms");
+    assert!(
+        refused.status.code() == Some(2) && helpers::err(&refused).contains("entry 261"),
+        "{refused:?}"
+    );
+    assert!(entries(&store).join("001").exists() && !entries(&cold).join("001").exists());
+    assert!(!entries(&store).join("000").exists() && entries(&cold).join("000").exists());
+    fs::write(entries(&store).join("001"), &whole).unwrap();
+    for _ in 0..2 {
+        assert!(archive(&cold, "1ms").status.success());
+        assert_eq!(fs::read(entries(&cold).join("001")).unwrap(), whole);
+        let left: Vec<_> =
+            fs::read_dir(entries(&store)).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(!left.iter().any(|name| name == "000" || name == "001"), "{left:?}");
+    }
+
+    let read = |command: &[&str]| {
+        let with = ["--store", &url(&store), "--key", &audited.key, "--archive", &url(&cold)];
+        aecp(at, &[&["audit"], command, &with[..]].concat())
+    };
+    let verified = read(&["verify"]);
+    assert!(verified.status.success(), "{verified:?}");
+    assert!(read(&["prove", "--log", "web-1", "--entry", "300", "--out", "p"]).status.success());
+    assert!(aecp(at, &["audit", "check", "p", "--key", &audited.key]).status.success());
+    let tail = read(&["tail", "--format", "json"]);
+    assert_eq!(helpers::out(&tail).lines().count() as u64, DECISIONS + 1);
+    let without = aecp(at, &["audit", "verify", "--store", &url(&store), "--key", &audited.key]);
+    assert!(helpers::out(&without).contains("truncated entry 0"), "{without:?}");
+    rewrite(&cold.join("audit/web-1"), "001", |entries| entries[44].push(b' '));
+    let flipped = read(&["verify"]);
+    assert_eq!(flipped.status.code(), Some(1));
+    assert!(helpers::out(&flipped).contains("changed entry 300"), "{flipped:?}");
+}
+
+#[test]
+fn releases_under_a_successor_of_the_root_verify() {
+    let audited = Audited::new();
+    let at = audited.folder.path();
+    assert!(aecp(at, &["keygen", "--out", "next"]).status.success());
+    let key = |folder: &str| {
+        let pem = fs::read_to_string(at.join(folder).join("private.pem")).unwrap();
+        SigningKey::from_pkcs8_pem(&pem).unwrap()
+    };
+    let (old, new) = (key("keys"), key("next"));
+    let pinned = TrustRoot::pinned(&fs::read(at.join("keys/root.json")).unwrap()).unwrap();
+    let mut root = pinned.payload().clone();
+    root.version = 2;
+    let next = RootPayload::first(&new.verifying_key(), &[Role::Judicial]);
+    root.keys.extend(next.keys);
+    root.roles
+        .get_mut(&Role::Judicial)
+        .unwrap()
+        .keyids
+        .extend(next.roles[&Role::Judicial].keyids.iter());
+    let successor = root.sign(&[&old]).to_json();
+    fs::write(at.join("root2.json"), &successor).unwrap();
+    fs::create_dir_all(at.join("store/root")).unwrap();
+    fs::write(at.join("store/root/2.json"), &successor).unwrap();
+    let store = url(&at.join("store"));
+    let publish = ["publish", "set.aecp", "--store", &store, "--channel", "prod"];
+    let keys = ["--key", "next/private.pem", "--root", "root2.json"];
+    let published = aecp(at, &[&publish[..], &keys].concat());
+    assert!(published.status.success(), "{published:?}");
+    decide(config(at, &at.join("state-2"), &at.join("second")));
+    let vkey = fs::read_to_string(at.join("second/audit/web-1/vkey")).unwrap();
+    let second = url(&at.join("second"));
+    let verify = ["audit", "verify", "--store", &second, "--key", &vkey, "--releases", &store];
+    let verify = |root: &str| aecp(at, &[&verify[..], &["--root", root]].concat());
+    let verified = verify("keys/root.json");
+    assert!(verified.status.success(), "{verified:?}");
+    // One that does not descend from the pinned root gives nobody a say.
+    root.version = 2;
+    fs::write(at.join("store/root/2.json"), root.sign(&[&new]).to_json()).unwrap();
+    let foreign = verify("keys/root.json");
+    assert_eq!(foreign.status.code(), Some(1));
+    assert!(helpers::out(&foreign).contains("unknown_release"), "{foreign:?}");
 }

@@ -72,6 +72,7 @@ fn decide(folder: &Path) {
         audit: AuditConfig {
             store: Some(url(&folder.join("audit"))),
             instance: Some("web-1".parse().unwrap()),
+            witnesses: None,
             shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
         },
     };

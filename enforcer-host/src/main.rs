@@ -1,9 +1,19 @@
 //! The sidecar `aecp-enforcer`: its command line, its logs, and the order of starting and stopping.
 
-use std::{fs, io::IsTerminal as _, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    io::IsTerminal as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use aecp_contract::{layout::Name, manifest::Point, trust::TrustRoot, value};
-use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, record::Shipping, server::Limits};
+use aecp_contract::{layout::Name, manifest::Point, tlog::policy::LogPolicy, trust::TrustRoot, value};
+use aecp_enforcer::{
+    AuditConfig, Sidecar, SidecarConfig,
+    record::Shipping,
+    server::{self, Limits},
+};
 use anyhow::Context as _;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -55,6 +65,11 @@ struct Arguments {
     #[arg(long, env = "AECP_AUDIT_SPOOL", default_value_t = AuditConfig::default().shipping.spool_bytes, value_name = "BYTES")]
     audit_spool: u64,
 
+    /// File that names witnesses with their URLs, and the quorum that must cosign each checkpoint of the log before it
+    /// is published (C2SP tlog-policy)
+    #[arg(long, env = "AECP_AUDIT_WITNESSES", value_name = "FILE")]
+    audit_witnesses: Option<PathBuf>,
+
     /// Name of this enforcer's log; without it, the machine's name and part of the log's key
     #[arg(long, env = "AECP_INSTANCE", value_name = "NAME")]
     instance: Option<Name>,
@@ -87,6 +102,12 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn log_policy(path: &Path) -> anyhow::Result<LogPolicy> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
+    text.parse().with_context(|| format!("`{shown}` is no log policy"))
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -106,6 +127,7 @@ async fn main() -> anyhow::Result<()> {
         audit: AuditConfig {
             store: arguments.audit_store,
             instance: arguments.instance,
+            witnesses: arguments.audit_witnesses.as_deref().map(log_policy).transpose()?,
             shipping: Shipping { every: arguments.audit_every, spool_bytes: arguments.audit_spool },
         },
         limits: Limits { body_bytes: arguments.max_body, ..Limits::default() },
@@ -113,7 +135,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let sidecar = Sidecar::start(config).await?;
     tracing::info!(address = %sidecar.address(), "serving");
-    signalled().await?;
+    server::signalled().await?;
     tracing::info!("stopping");
     sidecar.stop().await.context("the server ended early")
 }
@@ -128,19 +150,4 @@ fn start_logs(filter: &str) -> anyhow::Result<()> {
         logs.json().flatten_event(true).init();
     }
     Ok(())
-}
-
-/// Waits for SIGTERM or an interrupt.
-async fn signalled() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => result,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }

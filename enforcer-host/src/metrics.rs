@@ -41,6 +41,7 @@ pub struct Metrics {
     state_write_failures: Counter,
     audit_shipped: Gauge<u64, AtomicU64>,
     audit_ship_failures: Counter,
+    audit_witness_failures: Counter,
     requests: Family<RequestLabels, Counter>,
     pub(crate) coverage: Coverage,
 }
@@ -88,6 +89,7 @@ impl Default for Metrics {
         let state_write_failures = Counter::default();
         let audit_shipped = Gauge::default();
         let audit_ship_failures = Counter::default();
+        let audit_witness_failures = Counter::default();
         let requests = Family::<RequestLabels, Counter>::default();
 
         let mut registry = Registry::with_prefix("aecp");
@@ -136,6 +138,11 @@ impl Default for Metrics {
             "Times that the decision log could not be carried to the store",
             audit_ship_failures.clone(),
         );
+        r.register(
+            "audit_witness_failures",
+            "Times that a witness did not cosign a checkpoint of the decision log",
+            audit_witness_failures.clone(),
+        );
         r.register("http_requests", "HTTP requests by path and status", requests.clone());
         Self {
             registry,
@@ -153,6 +160,7 @@ impl Default for Metrics {
             state_write_failures,
             audit_shipped,
             audit_ship_failures,
+            audit_witness_failures,
             requests,
             coverage: Coverage::default(),
         }
@@ -215,6 +223,10 @@ impl Metrics {
 
     pub(crate) fn ship_failed(&self) {
         self.audit_ship_failures.inc();
+    }
+
+    pub(crate) fn witness_failed(&self) {
+        self.audit_witness_failures.inc();
     }
 
     pub(crate) fn requested(&self, path: &'static str, status: u16) {

@@ -19,12 +19,14 @@ use crate::{
     metrics::Metrics,
 };
 
+mod cosign;
 mod identity;
 mod ship;
 mod spool;
 mod writer;
 
-pub use identity::LogIdentity;
+pub use cosign::WitnessError;
+pub use identity::{LogIdentity, open_key};
 pub use ship::{ShipError, Shipper, Shipping};
 pub use spool::{LogError, Spool};
 

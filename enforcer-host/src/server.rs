@@ -191,3 +191,21 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, closing: 
 pub(crate) async fn told(mut receiver: watch::Receiver<bool>) {
     let _ = receiver.wait_for(|said| *said).await;
 }
+
+/// Waits for SIGTERM or an interrupt.
+///
+/// # Errors
+/// The operating system's.
+pub async fn signalled() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use aecp_contract::{layout::Name, manifest::Point, trust::TrustRoot};
+use aecp_contract::{layout::Name, manifest::Point, tlog::policy::LogPolicy, trust::TrustRoot};
 use tokio::{
     net::TcpListener,
     sync::{Notify, broadcast, watch},
@@ -13,7 +13,7 @@ use crate::{
     enforcer::Enforcer,
     engine::{Engine, EngineError},
     metrics::Metrics,
-    record::{Entry, LogError, LogIdentity, Recorder, Shipper, Shipping},
+    record::{Entry, LogError, LogIdentity, Recorder, Shipper, Shipping, WitnessError},
     refresh::Refresher,
     server::{self, Limits},
     source::ReleaseSource,
@@ -53,6 +53,8 @@ pub struct AuditConfig {
     pub store: Option<String>,
     /// What the log is called; `None` takes the name of the machine and of the log's key.
     pub instance: Option<Name>,
+    /// Who must cosign its checkpoints before they are published; the logs that it names do not matter here.
+    pub witnesses: Option<LogPolicy>,
     /// How often, and how much may wait.
     pub shipping: Shipping,
 }
@@ -60,7 +62,7 @@ pub struct AuditConfig {
 impl Default for AuditConfig {
     fn default() -> Self {
         let shipping = Shipping { every: Duration::from_secs(60), spool_bytes: 1 << 30 };
-        Self { store: None, instance: None, shipping }
+        Self { store: None, instance: None, witnesses: None, shipping }
     }
 }
 
@@ -99,6 +101,9 @@ pub enum StartError {
         /// The cause.
         error: io::Error,
     },
+    /// The witnesses of the decision log.
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
     /// The WebAssembly engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -130,8 +135,12 @@ fn shipper(
     tracing::info!(log = %identity.origin, key = %identity.verifier(), "recording decisions");
     let recorder = Arc::clone(recorder);
     let files = (state.decisions(), state.shipped());
-    Shipper::open(identity, recorder, store, files, audit.shipping, Arc::clone(metrics))
-        .map_err(|error| StartError::Shipped { path: state.shipped(), error })
+    let shipper = Shipper::open(identity, recorder, store, files, audit.shipping, Arc::clone(metrics))
+        .map_err(|error| StartError::Shipped { path: state.shipped(), error })?;
+    match &audit.witnesses {
+        Some(policy) => Ok(shipper.witnessed(policy.clone())?),
+        None => Ok(shipper),
+    }
 }
 
 impl Sidecar {

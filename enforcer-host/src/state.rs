@@ -191,7 +191,10 @@ impl StateFolder {
 }
 
 /// Writes a file so that it is there whole or not at all, also after a power cut.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// The operating system's.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let temporary = path.with_extension("tmp");

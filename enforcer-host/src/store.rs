@@ -62,7 +62,7 @@ impl Store {
         let parsed = Url::parse(url).map_err(|error| fail(error.to_string()))?;
         let (scheme, prefix) = ObjectStoreScheme::parse(&parsed).map_err(|_| another())?;
         let objects: Arc<dyn ObjectStore> = match scheme {
-            ObjectStoreScheme::Local => Arc::new(LocalFileSystem::new()),
+            ObjectStoreScheme::Local => Arc::new(LocalFileSystem::new().with_fsync(true)),
             ObjectStoreScheme::AmazonS3 => {
                 let client = AmazonS3ConfigKey::Client;
                 let builder = AmazonS3Builder::from_env()
@@ -104,7 +104,7 @@ impl Store {
             url: folder.display().to_string(),
             detail: error.to_string(),
         })?;
-        Ok(Self { objects: Arc::new(LocalFileSystem::new()), prefix })
+        Ok(Self { objects: Arc::new(LocalFileSystem::new().with_fsync(true)), prefix })
     }
 
     /// The store itself.

@@ -19,13 +19,21 @@ pub(crate) struct Sources {
     /// One log alone, by its name below audit/
     #[arg(long, value_name = "NAME")]
     log: Option<Name>,
+    /// The store that older entries were moved to (`aecp audit archive`)
+    #[arg(long, value_name = "URL")]
+    archive: Option<String>,
     #[command(flatten)]
     trust: TrustArguments,
 }
 
 impl Sources {
-    pub(crate) fn of(stores: &[String], log: Option<&Name>, trust: TrustArguments) -> Self {
-        Self { stores: stores.to_vec(), log: log.cloned(), trust }
+    pub(crate) fn of(
+        stores: &[String],
+        log: Option<&Name>,
+        archive: Option<&str>,
+        trust: TrustArguments,
+    ) -> Self {
+        Self { stores: stores.to_vec(), log: log.cloned(), archive: archive.map(str::to_owned), trust }
     }
 
     /// The first of the stores.
@@ -37,7 +45,9 @@ impl Sources {
     pub(crate) async fn logs(&self) -> anyhow::Result<(Vec<LogReader>, LogPolicy)> {
         let mut logs = Vec::new();
         for store in &self.stores {
-            logs.extend(LogReader::all(store, self.log.as_ref()).await?);
+            for log in LogReader::all(store, self.log.as_ref()).await? {
+                logs.push(log.archived(self.archive.as_deref())?);
+            }
         }
         Ok((logs, self.trust.policy()?))
     }

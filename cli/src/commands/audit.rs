@@ -1,5 +1,6 @@
 //! `aecp audit`: what enforcers recorded, and proofs that need no trust in who keeps the records.
 
+mod archive;
 mod check;
 mod coverage;
 mod export;
@@ -32,6 +33,7 @@ enum Command {
     Tail(tail::Arguments),
     Export(export::Arguments),
     Coverage(coverage::Arguments),
+    Archive(archive::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -42,5 +44,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Command::Tail(arguments) => tail::run(arguments),
         Command::Export(arguments) => export::run(arguments),
         Command::Coverage(arguments) => coverage::run(arguments),
+        Command::Archive(arguments) => archive::run(arguments),
     }
 }

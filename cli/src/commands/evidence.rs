@@ -75,6 +75,9 @@ struct Make {
     /// One log alone, by its name below audit/
     #[arg(long, value_name = "NAME")]
     log: Option<Name>,
+    /// The store that older entries were moved to (`aecp audit archive`)
+    #[arg(long, value_name = "URL")]
+    archive: Option<String>,
     /// Public key of a log, as its enforcer says when it starts and `audit/<log>/vkey` holds it
     #[arg(
         long = "key",
@@ -153,7 +156,10 @@ fn make(arguments: &Make) -> anyhow::Result<Outcome> {
     };
     let pack = super::block_on(async {
         let trust = TrustArguments::of(&arguments.keys, arguments.log_policy.as_deref());
-        let logs = Sources::of(&arguments.stores, arguments.log.as_ref(), trust).logs().await?;
+        let logs =
+            Sources::of(&arguments.stores, arguments.log.as_ref(), arguments.archive.as_deref(), trust)
+                .logs()
+                .await?;
         collect(&asked, &arguments.releases, &root, logs).await
     })?;
     // What nobody could verify is not written.

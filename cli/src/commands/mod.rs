@@ -21,6 +21,7 @@ pub(crate) mod root;
 pub(crate) mod sign;
 pub(crate) mod test;
 pub(crate) mod verify;
+pub(crate) mod witness;
 
 use std::path::{Path, PathBuf};
 

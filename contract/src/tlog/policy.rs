@@ -60,6 +60,12 @@ impl LogPolicy {
         }
     }
 
+    /// The same witnesses and quorum, for this log alone.
+    #[must_use]
+    pub fn for_log(self, log: VerifierKey) -> Self {
+        Self { logs: vec![log], ..self }
+    }
+
     /// The logs that it trusts.
     #[must_use]
     pub fn logs(&self) -> &[VerifierKey] {

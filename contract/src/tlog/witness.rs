@@ -213,4 +213,17 @@ mod tests {
             assert!(AddCheckpoint::from_text(bad).is_err(), "{bad:?}");
         }
     }
+
+    #[test]
+    fn the_specifications_request_reads_back() {
+        let text = "old 20852014\nPlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=\n\
+            jrJZDmY8Y7SyJE0MWLpLozkIVMSMZcD5kvuKxPC3swk=\n5+pKlUdi2LeF/BcMHBn+Ku6yhPGNCswZZD1X/6QgPd8=\n\
+            /6WVhPs2CwSsb5rYBH5cjHV/wSmA79abXAwhXw3Kj/0=\n\nexample.com/behind-the-sofa\n20852163\n\
+            CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\u{2014} example.com/behind-the-sofa \
+            Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n";
+        let request = AddCheckpoint::from_text(text).unwrap();
+        assert_eq!((request.old, request.proof.len()), (20_852_014, 4));
+        assert_eq!(request.origin().unwrap(), "example.com/behind-the-sofa");
+        assert_eq!(request.to_text(), text);
+    }
 }

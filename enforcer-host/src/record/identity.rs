@@ -37,14 +37,7 @@ impl LogIdentity {
     pub fn open(state: &Path, channel: &Name, instance: Option<Name>) -> Result<Self, LogError> {
         let path = state.join("audit.pem");
         let wrong = |reason: String| LogError::Key { path: path.clone(), reason };
-        let key = match fs::read_to_string(&path) {
-            Ok(pem) => SigningKey::from_pkcs8_pem(&pem)
-                .map_err(|_| wrong("it is no Ed25519 private key in PKCS#8 PEM".to_owned()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make(&path).map_err(|error| wrong(error.to_string()))?
-            }
-            Err(error) => return Err(wrong(error.to_string())),
-        };
+        let key = open_key(&path)?;
         let id = key_id(&key.verifying_key()).to_string();
         let own = || format!("{}-{}", machine(), &id[..8]).parse();
         let instance = match instance {
@@ -65,6 +58,22 @@ impl LogIdentity {
 
     pub(super) fn sign(&self, text: &str) -> String {
         self.key.sign(text, 0)
+    }
+}
+
+/// The private key in a file (PKCS#8 PEM), which is made the first time.
+///
+/// # Errors
+/// [`LogError::Key`] for a key that is there and cannot be read: it is never replaced.
+pub fn open_key(path: &Path) -> Result<SigningKey, LogError> {
+    let wrong = |reason: String| LogError::Key { path: path.to_owned(), reason };
+    match fs::read_to_string(path) {
+        Ok(pem) => SigningKey::from_pkcs8_pem(&pem)
+            .map_err(|_| wrong("it is no Ed25519 private key in PKCS#8 PEM".to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make(path).map_err(|error| wrong(error.to_string()))
+        }
+        Err(error) => Err(wrong(error.to_string())),
     }
 }
 

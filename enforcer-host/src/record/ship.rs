@@ -7,8 +7,9 @@
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use aecp_contract::{
-    layout,
+    layout::{self, Name},
     tlog::{
+        TlogError,
         checkpoint::Checkpoint,
         edge::Edge,
         merkle::leaf_hash,
@@ -23,7 +24,11 @@ use object_store::{PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::{LogIdentity, Recorder, spool::SpoolReader};
+use super::{
+    LogIdentity, Recorder,
+    cosign::{Tiles, WitnessError, Witnesses},
+    spool::SpoolReader,
+};
 use crate::{metrics::Metrics, state::write_whole, store::Store};
 
 /// Bundles that are made ready at once.
@@ -59,6 +64,8 @@ pub struct Shipper {
     shipping: Shipping,
     /// Whether the store's own checkpoint was compared with what this disk knows.
     compared: bool,
+    /// Those who must cosign before a checkpoint is published, if any.
+    witnesses: Option<Witnesses>,
     metrics: Arc<Metrics>,
 }
 
@@ -89,6 +96,9 @@ pub enum ShipError {
     /// The writer failed.
     #[error("the log cannot be made durable")]
     NotDurable,
+    /// Too few witnesses cosigned.
+    #[error("the checkpoint waits for its witnesses: {0}")]
+    NotWitnessed(TlogError),
     /// What is in the store is not what this enforcer wrote there.
     #[error("{0}; give the enforcer another --instance, or a new state folder")]
     Foreign(String),
@@ -119,7 +129,27 @@ impl Shipper {
             Err(error) => return Err(error),
         };
         let spool = SpoolReader::new(&spool);
-        Ok(Self { identity, recorder, store, spool, state, shipped, shipping, compared: false, metrics })
+        Ok(Self {
+            identity,
+            recorder,
+            store,
+            spool,
+            state,
+            shipped,
+            shipping,
+            compared: false,
+            witnesses: None,
+            metrics,
+        })
+    }
+
+    /// Publishes no checkpoint before the quorum of this policy has cosigned it.
+    ///
+    /// # Errors
+    /// [`WitnessError`].
+    pub fn witnessed(mut self, policy: LogPolicy) -> Result<Self, WitnessError> {
+        self.witnesses = Some(Witnesses::new(policy, self.identity.verifier())?);
+        Ok(self)
     }
 
     /// Carries the log until `stop` is done, and what is left then within `last`.
@@ -207,14 +237,20 @@ impl Shipper {
 
     /// Signs what the store has.
     async fn checkpoint(&mut self) -> Result<(), ShipError> {
-        let edge = &self.shipped.edge;
+        let edge = self.shipped.edge.clone();
         let origin = self.identity.origin.clone();
         let text = Checkpoint { origin, size: edge.size(), root: edge.root() }.to_text();
-        let note = Bytes::from(note::write(&text, &[self.identity.sign(&text)]));
+        let mut note = note::write(&text, &[self.identity.sign(&text)]);
+        if let Some(witnesses) = &mut self.witnesses {
+            let tiles = LogTiles { store: &self.store, instance: &self.identity.instance };
+            let cosigned = witnesses.cosigned(&note, edge.size(), &tiles, &self.metrics).await;
+            note = cosigned.map_err(ShipError::NotWitnessed)?;
+        }
+        let note = Bytes::from(note);
         self.create("vkey".to_owned(), self.identity.verifier().to_string().into()).await?;
         self.put(format!("checkpoints/{:020}", edge.size()), note.clone(), PutMode::Overwrite).await?;
         self.put("checkpoint".to_owned(), note, PutMode::Overwrite).await?;
-        self.remember(Shipped { signed: edge.size(), edge: edge.clone() })
+        self.remember(Shipped { signed: edge.size(), edge })
     }
 
     /// Once, before anything is written: the store's log of this name must be this very log, and not have more than this
@@ -288,5 +324,20 @@ impl Shipper {
             Ok(bytes) => self.recorder.set_full(bytes > self.shipping.spool_bytes),
             Err(error) => tracing::warn!(%error, "the size of the log on this disk is not known"),
         }
+    }
+}
+
+/// The tiles of a log in its store.
+struct LogTiles<'s> {
+    store: &'s Store,
+    instance: &'s Name,
+}
+
+impl Tiles for LogTiles<'_> {
+    async fn tile(&self, tile: &Tile) -> Result<Bytes, String> {
+        let key = layout::audit(self.instance, &tile.path());
+        let object = self.store.get(&key, TILE_WIDTH * 32, None).await;
+        let object = object.map_err(|refusal| refusal.to_string())?;
+        Ok(object.ok_or("the store gave nothing")?.bytes)
     }
 }

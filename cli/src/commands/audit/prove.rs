@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// The entry's number
     #[arg(long, value_name = "N")]
     entry: u64,
+    /// The store that older entries were moved to (`aecp audit archive`)
+    #[arg(long, value_name = "URL")]
+    archive: Option<String>,
     #[command(flatten)]
     trust: TrustArguments,
     /// The file to write
@@ -38,6 +41,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let policy = arguments.trust.policy()?;
     let log = LogReader::new(Store::open(&arguments.store)?, arguments.log.clone());
+    let log = log.archived(arguments.archive.as_deref())?;
     let name = log.name.clone();
     let proof = block_on(async { Prover::new(log, &policy).await?.prove(arguments.entry).await })?;
     let (text, out) = (proof.to_text(), arguments.out.display());

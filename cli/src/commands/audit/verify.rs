@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     /// One log alone, by its name below audit/
     #[arg(long, value_name = "NAME")]
     log: Option<Name>,
+    /// The store that older entries were moved to (`aecp audit archive`)
+    #[arg(long, value_name = "URL")]
+    archive: Option<String>,
     #[command(flatten)]
     trust: TrustArguments,
     /// The trust root that signed releases must descend from; without it releases are not checked
@@ -57,6 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             }
         };
         for log in LogReader::all(&arguments.store, arguments.log.as_ref()).await? {
+            let log = log.archived(arguments.archive.as_deref())?;
             let verified = log.verify(&policy, releases.as_mut(), &mut |_, _| {}).await;
             good &= verified.as_ref().is_ok_and(|verified| verified.faults.is_empty());
             match arguments.format {
