@@ -103,6 +103,7 @@ fn set(level: &str) -> anyhow::Result<Arc<PolicyPre>> {
 fn context(number: u64) -> RequestContext {
     RequestContext {
         request_id: format!("{number:032x}").into(),
+        trace_id: None,
         point: "v1/decision",
         started: Instant::now(),
     }

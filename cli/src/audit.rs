@@ -49,6 +49,9 @@ pub(crate) use stream::{Bundle, LogStream};
 /// The most bytes of one file of a log: a full bundle of the largest entries.
 pub(crate) const MAX_FILE: u64 = 256 * (2 + 65_535);
 
+/// The most bytes of what opens a bundle's entries.
+pub(crate) const MAX_OPENINGS: u64 = 256 << 20;
+
 /// Which logs a command believes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrustArguments {
@@ -281,7 +284,7 @@ impl Releases {
         Ok(())
     }
 
-    async fn statement(&self, origin: &str, release: ReleaseRef) -> Result<Statement, String> {
+    async fn statement(&mut self, origin: &str, release: ReleaseRef) -> Result<Statement, String> {
         let channel: Name = origin
             .split('/')
             .nth(1)

@@ -15,7 +15,11 @@ use aecp_contract::{
     tlog::tile::{push_entry, read_entries},
     trust::{Role, RootPayload, TrustRoot},
 };
-use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, record::Shipping, server::Limits};
+use aecp_enforcer::{
+    AuditConfig, Sidecar, SidecarConfig,
+    record::{Recording, Shipping},
+    server::Limits,
+};
 use aecp_integration_tests::python;
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use helpers::aecp;
@@ -100,6 +104,7 @@ fn config(folder: &Path, state: &Path, audit: &Path) -> SidecarConfig {
             instance: Some("web-1".parse().unwrap()),
             witnesses: None,
             shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
+            recording: Recording::default(),
         },
     }
 }

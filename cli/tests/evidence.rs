@@ -10,7 +10,11 @@ use aecp_contract::{
     dsse::{Envelope, key_id},
     trust::TrustRoot,
 };
-use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, record::Shipping, server::Limits};
+use aecp_enforcer::{
+    AuditConfig, Sidecar, SidecarConfig,
+    record::{Recording, Shipping},
+    server::Limits,
+};
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use helpers::{aecp, err, out};
 use serde_json::Value;
@@ -74,6 +78,7 @@ fn decide(folder: &Path) {
             instance: Some("web-1".parse().unwrap()),
             witnesses: None,
             shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
+            recording: Recording::default(),
         },
     };
     tokio::runtime::Runtime::new().unwrap().block_on(async {

@@ -66,6 +66,7 @@ fn record(
         reason: None,
         latency_us: 4,
         attributes: amount.map(clear).into_iter().chain([("region".to_owned(), region)]).collect(),
+        omitted_attributes: 0,
     }
 }
 

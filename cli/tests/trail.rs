@@ -57,6 +57,7 @@ fn decision(n: u64) -> Event {
         reason: None,
         latency_us: 4,
         attributes: BTreeMap::from([("region".to_owned(), RecordedValue::Clear(value))]),
+        omitted_attributes: 0,
     }))
 }
 

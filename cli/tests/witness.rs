@@ -23,7 +23,7 @@ use aecp_contract::{
 };
 use aecp_enforcer::{
     AuditConfig, Sidecar, SidecarConfig,
-    record::{LogIdentity, Shipping, open_key},
+    record::{LogIdentity, Recording, Shipping, open_key},
     server::Limits,
 };
 use helpers::{aecp, err, out};
@@ -145,6 +145,7 @@ impl Place {
                 instance: Some("web-1".parse().unwrap()),
                 witnesses: Some(policy.parse().unwrap()),
                 shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
+                recording: Recording::default(),
             },
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -11,7 +11,7 @@
 //!
 //! The number of an entry is its place in the log, from 0. An entry has a place for what a request said
 //! ([`RecordedValue`]): in clear, masked, or as a commitment whose opening lies beside the log and can be erased without
-//! breaking a proof. The enforcers of this version record none of it.
+//! breaking a proof.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -47,8 +47,17 @@ pub enum Event {
     Decision(Box<DecisionRecord>),
     /// Decisions were answered, or denied, whose records could not be kept.
     Gap(Gap),
+    /// The enforcer's clock stands behind the time of the entry before this one. The entries keep their order.
+    Clock(ClockStep),
     /// What the enforcer counted since the last such entry, or since it began to write.
     Counts(Tally),
+}
+
+/// The enforcer's clock was set back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockStep {
+    /// By so many milliseconds, as far as the times of entries tell.
+    pub behind_ms: u64,
 }
 
 /// An enforcer began to write.
@@ -108,6 +117,9 @@ pub struct DecisionRecord {
     /// What the request had for the attributes that the policies look at, by their paths.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, RecordedValue>,
+    /// How many attributes are left out: by the enforcer's configuration, or since a log's entry cannot be longer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted_attributes: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -257,15 +269,24 @@ impl Entry {
         (bytes.len() <= MAX_ENTRY_BYTES).then_some(bytes)
     }
 
-    /// The entry's bytes, with as many of a decision's policies as a log takes, the violated before the indeterminate and
-    /// the rest counted as omitted; `None` if it is too long even without them.
+    /// The entry's bytes, with as many of a decision's attributes and policies as a log takes, the policies before the
+    /// attributes and the violated before the indeterminate; the rest is counted as omitted. `None` if it is too long even
+    /// without them.
     #[must_use]
-    pub fn into_json(mut self) -> Option<Vec<u8>> {
+    pub fn fit(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Some(bytes) = self.to_json() {
                 return Some(bytes);
             }
             let Event::Decision(decision) = &mut self.event else { return None };
+            if !decision.attributes.is_empty() {
+                let kept = decision.attributes.len() / 2;
+                decision.omitted_attributes += (decision.attributes.len() - kept) as u64;
+                while decision.attributes.len() > kept {
+                    decision.attributes.pop_last();
+                }
+                continue;
+            }
             let list = match (decision.indeterminate.len(), decision.violated.len()) {
                 (0, 0) => return None,
                 (0, _) => &mut decision.violated,
@@ -329,6 +350,7 @@ mod tests {
             reason: None,
             latency_us: 4,
             attributes,
+            omitted_attributes: 0,
         }
     }
 
@@ -345,6 +367,7 @@ mod tests {
             Event::Start(Start { enforcer: "aecp-enforcer 0.1.0".into(), after: Before::Crash }),
             Event::Decision(Box::new(decision(attributes))),
             Event::Gap(Gap { lost: 12, reason: GapReason::Disk }),
+            Event::Clock(ClockStep { behind_ms: 1500 }),
             Event::Counts(Tally {
                 seen: 2,
                 decided: vec![PointTally {
@@ -375,17 +398,24 @@ mod tests {
         record.indeterminate = policies(2_000, "indeterminate");
         let time = "2026-03-01T09:30:00Z".parse().unwrap();
         let entry = |record| Entry { seq: 1, time, event: Event::Decision(Box::new(record)) };
-        let bytes = entry(record).into_json().unwrap();
+        let bytes = entry(record).fit().unwrap();
         assert!(bytes.len() <= MAX_ENTRY_BYTES);
         let Event::Decision(read) = Entry::from_json(&bytes).unwrap().event else { panic!() };
         assert!(!read.violated.is_empty());
         let listed = (read.violated.len() + read.indeterminate.len()) as u64;
         assert_eq!(listed + read.omitted, 5_000);
-        let short = entry(decision(BTreeMap::new())).into_json().unwrap();
+        let short = entry(decision(BTreeMap::new())).fit().unwrap();
         assert!(!String::from_utf8(short).unwrap().contains("omitted"));
         let mut endless = decision(BTreeMap::new());
         endless.request_id = "x".repeat(MAX_ENTRY_BYTES);
-        assert_eq!(entry(endless).into_json(), None);
+        assert_eq!(entry(endless).fit(), None);
+        let mut wide = decision(BTreeMap::new());
+        let value = |n: usize| (format!("attribute{n}"), RecordedValue::Masked("x".repeat(100)));
+        wide.attributes = (0..2_000).map(value).collect();
+        let bytes = entry(wide).fit().unwrap();
+        let Event::Decision(read) = Entry::from_json(&bytes).unwrap().event else { panic!() };
+        assert!(!read.attributes.is_empty() && read.violated.len() == 1);
+        assert_eq!(read.attributes.len() as u64 + read.omitted_attributes, 2_000);
     }
 
     #[test]

@@ -85,6 +85,13 @@ pub fn audit(instance: &Name, path: &str) -> String {
     format!("audit/{instance}/{path}")
 }
 
+/// What opens the commitments of a bundle of 256 entries of an enforcer's log ([`crate::audit::Opening`], one a line). It
+/// lies beside `audit/`, since it is there to be erased.
+#[must_use]
+pub fn openings(instance: &Name, bundle: u64) -> String {
+    format!("openings/{instance}/{bundle}.jsonl")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -100,6 +100,21 @@ impl Value {
     }
 }
 
+impl Value {
+    /// The JSON that a request has for it; numbers keep every digit.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        match self {
+            Self::Duration(duration) => format!("\"{duration}\""),
+            Self::List(elements) => {
+                let elements: Vec<String> = elements.iter().map(Self::to_json).collect();
+                format!("[{}]", elements.join(","))
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
 /// As the language writes it, texts, instants and addresses in quotes.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! What was decided: a verdict with its names, or a denial with its reason. One type for both, so that errors
 //! are answered and recorded like any other denial.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use aecp_contract::{
     audit::{DecisionRecord, PolicyRef, ReleaseRef},
@@ -10,12 +10,13 @@ use aecp_contract::{
     manifest::{Action, AuditLevel, Enforcement, PolicyInfo},
     request::{AuthZenRequest, RequestError},
     slots::SlotBuffer,
+    value::Attribute,
     verdict::{Decision, Verdict},
 };
 use serde::{Serialize, Serializer};
 
 use crate::{
-    policy::{DecisionError, PolicyPre},
+    policy::{DecisionError, PolicyInstance, PolicyPre},
     record::Entry,
 };
 
@@ -60,6 +61,42 @@ impl Serialize for Reason {
     }
 }
 
+/// What a request had for the attributes of the set, until it is on record.
+#[derive(Clone, Default)]
+enum Said {
+    /// It is not to be recorded.
+    #[default]
+    Nothing,
+    /// As the policies saw it.
+    Slots(Box<SlotBuffer>),
+    /// More than is kept: so many attributes.
+    TooMuch(u64),
+}
+
+/// The most bytes that a request's attributes may take to be recorded. An entry of the log holds about as many.
+const MAX_SAID_BYTES: usize = 64 << 10;
+
+impl Said {
+    fn of(result: &Result<Verdict, DecisionError>, slots: &SlotBuffer) -> Self {
+        match result {
+            Ok(verdict) if verdict.audit == AuditLevel::None => Self::Nothing,
+            Err(DecisionError::Request(_)) => Self::Nothing,
+            _ if slots.content().len() > MAX_SAID_BYTES => {
+                let missing = |slot: &usize| !slots.is_missing(*slot);
+                Self::TooMuch((0..slots.count()).filter(missing).count() as u64)
+            }
+            _ => Self::Slots(Box::new(slots.snapshot())),
+        }
+    }
+}
+
+/// Requests are not for logs.
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Said(…)")
+    }
+}
+
 /// Which release decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ReleaseId {
@@ -89,9 +126,11 @@ pub struct Decided {
     obligations: Vec<u32>,
     reason: Option<Reason>,
     detail: Option<String>,
-    /// Gives the indexes their names. `None` only where the lists are empty.
+    /// Gives the indexes their names. `None` only where the lists are empty and nothing of the request is kept.
     set: Option<Arc<PolicyPre>>,
     release: Option<ReleaseId>,
+    /// What the request had for the set's attributes, where it is to be recorded.
+    said: Said,
 }
 
 impl Decided {
@@ -113,6 +152,7 @@ impl Decided {
             detail: None,
             set: None,
             release: None,
+            said: Said::default(),
         }
     }
 
@@ -123,7 +163,7 @@ impl Decided {
         Self { detail: Some(detail.into()), ..Self::denied(reason) }
     }
 
-    fn new(set: &Arc<PolicyPre>, result: Result<Verdict, DecisionError>) -> Self {
+    fn new(set: &Arc<PolicyPre>, result: Result<Verdict, DecisionError>, said: Said) -> Self {
         match result {
             Ok(verdict) => Self {
                 decision: verdict.decision,
@@ -136,6 +176,7 @@ impl Decided {
                 detail: None,
                 set: Some(Arc::clone(set)),
                 release: None,
+                said,
             },
             Err(error) => {
                 let reason = match &error {
@@ -144,7 +185,8 @@ impl Decided {
                     DecisionError::Timeout => Reason::PolicyTimeout,
                     DecisionError::Trap(_) => Reason::PolicyTrap,
                 };
-                Self::denied_because(reason, error.to_string())
+                let set = Some(Arc::clone(set));
+                Self { set, said, ..Self::denied_because(reason, error.to_string()) }
             }
         }
     }
@@ -228,7 +270,7 @@ impl Decided {
         };
         DecisionRecord {
             request_id: entry.request_id.to_string(),
-            trace_id: None,
+            trace_id: entry.trace_id.as_deref().map(str::to_owned),
             point: entry.point.to_owned(),
             release: self.release.map(ReleaseId::to_ref),
             decision: self.decision,
@@ -240,7 +282,23 @@ impl Decided {
             reason: self.reason.map(|reason| reason.as_str().to_owned()),
             latency_us: u64::try_from(entry.latency.as_micros()).unwrap_or(u64::MAX),
             attributes: BTreeMap::new(),
+            omitted_attributes: 0,
         }
+    }
+
+    /// What the request had for each attribute of the set, by path, and how many attributes are not known any more.
+    pub(crate) fn said(&self) -> (impl Iterator<Item = (&str, Attribute)>, u64) {
+        let attributes = self.set.as_deref().map_or(&[][..], |set| &set.manifest().attributes);
+        let (slots, unknown) = match &self.said {
+            Said::Nothing => (None, 0),
+            Said::TooMuch(attributes) => (None, *attributes),
+            Said::Slots(slots) => (Some(slots), 0),
+        };
+        let told = attributes.iter().enumerate().filter_map(move |(slot, declared)| {
+            let attribute = slots?.get(slot, &declared.ty);
+            (attribute != Attribute::Missing).then_some((declared.path.as_str(), attribute))
+        });
+        (told, unknown)
     }
 
     /// All that was found, for auditors.
@@ -266,7 +324,7 @@ impl Decided {
             indeterminate: &self.indeterminate,
             uncovered: &self.uncovered,
         };
-        Some((self.set.as_deref()?, found))
+        Some((self.set.as_deref().filter(|_| self.reason.is_none())?, found))
     }
 }
 
@@ -371,18 +429,37 @@ impl PolicyPre {
     /// Decides on a request in the plain form: one JSON object of attributes.
     #[must_use]
     pub fn decide_json(self: &Arc<Self>, json: &[u8]) -> Decided {
-        Decided::new(self, self.with_instance(|instance| instance.decide_json(json)))
+        self.decided(|instance| instance.decide_json(json))
     }
 
     /// Decides on a request of the OpenID AuthZEN Authorization API 1.0.
     #[must_use]
     pub fn decide_authzen(self: &Arc<Self>, request: &AuthZenRequest<'_>) -> Decided {
-        Decided::new(self, self.with_instance(|instance| instance.decide_authzen(request)))
+        self.decided(|instance| instance.decide_authzen(request))
     }
 
     /// Decides on filled slots, as many as the set has attributes.
     #[must_use]
     pub fn decide_slots(self: &Arc<Self>, slots: &SlotBuffer) -> Decided {
-        Decided::new(self, self.with_instance(|instance| instance.decide(slots)))
+        let mut said = Said::Nothing;
+        let result = self.with_instance(|instance| {
+            let result = instance.decide(slots);
+            said = Said::of(&result, slots);
+            result
+        });
+        Decided::new(self, result, said)
+    }
+
+    fn decided(
+        self: &Arc<Self>,
+        decide: impl FnOnce(&mut PolicyInstance) -> Result<Verdict, DecisionError>,
+    ) -> Decided {
+        let mut said = Said::Nothing;
+        let result = self.with_instance(|instance| {
+            let result = decide(instance);
+            said = Said::of(&result, instance.slots());
+            result
+        });
+        Decided::new(self, result, said)
     }
 }

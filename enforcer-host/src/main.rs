@@ -11,7 +11,7 @@ use std::{
 use aecp_contract::{layout::Name, manifest::Point, tlog::policy::LogPolicy, trust::TrustRoot, value};
 use aecp_enforcer::{
     AuditConfig, Sidecar, SidecarConfig,
-    record::Shipping,
+    record::{AttributeRules, PathPattern, Recording, Shipping},
     server::{self, Limits},
 };
 use anyhow::Context as _;
@@ -69,6 +69,24 @@ struct Arguments {
     /// is published (C2SP tlog-policy)
     #[arg(long, env = "AECP_AUDIT_WITNESSES", value_name = "FILE")]
     audit_witnesses: Option<PathBuf>,
+
+    /// Attributes that are recorded in clear, such as `action.name` or `resource.*`. All others are recorded as salted
+    /// commitments, whose openings can be erased; may repeat
+    #[arg(long, env = "AECP_AUDIT_CLEAR", value_name = "PATH", value_delimiter = ',')]
+    audit_clear: Vec<PathPattern>,
+
+    /// Attributes of which only the last four characters are recorded; may repeat
+    #[arg(long, env = "AECP_AUDIT_MASK", value_name = "PATH", value_delimiter = ',')]
+    audit_mask: Vec<PathPattern>,
+
+    /// Attributes that are not recorded at all, only counted; may repeat
+    #[arg(long, env = "AECP_AUDIT_OMIT", value_name = "PATH", value_delimiter = ',')]
+    audit_omit: Vec<PathPattern>,
+
+    /// Deny what policies say AUDIT: OPTIONAL of, too, while records are lost: the queue or the spool is full, or the disk
+    /// refuses
+    #[arg(long, env = "AECP_AUDIT_DENY_UNRECORDED")]
+    audit_deny_unrecorded: bool,
 
     /// Name of this enforcer's log; without it, the machine's name and part of the log's key
     #[arg(long, env = "AECP_INSTANCE", value_name = "NAME")]
@@ -129,6 +147,14 @@ async fn main() -> anyhow::Result<()> {
             instance: arguments.instance,
             witnesses: arguments.audit_witnesses.as_deref().map(log_policy).transpose()?,
             shipping: Shipping { every: arguments.audit_every, spool_bytes: arguments.audit_spool },
+            recording: Recording {
+                attributes: AttributeRules {
+                    clear: arguments.audit_clear,
+                    mask: arguments.audit_mask,
+                    omit: arguments.audit_omit,
+                },
+                deny_unrecorded: arguments.audit_deny_unrecorded,
+            },
         },
         limits: Limits { body_bytes: arguments.max_body, ..Limits::default() },
         explain: arguments.explain,

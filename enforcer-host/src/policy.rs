@@ -225,6 +225,11 @@ impl PolicyInstance {
         self.decide_read()
     }
 
+    /// What the last request had, as the policies saw it.
+    pub(crate) fn slots(&self) -> &SlotBuffer {
+        &self.slots
+    }
+
     fn decide_read(&mut self) -> Result<Verdict, DecisionError> {
         self.table.fill_in(self.point, now, &mut self.slots).map_err(RequestError::from)?;
         self.guest.decide(&self.slots)

@@ -19,16 +19,20 @@ use crate::{
     metrics::Metrics,
 };
 
+mod attributes;
 mod cosign;
 mod identity;
+mod openings;
 mod ship;
 mod spool;
 mod writer;
 
+pub use attributes::{AttributeRules, NotAPath, PathPattern};
 pub use cosign::WitnessError;
 pub use identity::{LogIdentity, open_key};
 pub use ship::{ShipError, Shipper, Shipping};
-pub use spool::{LogError, Spool};
+pub use spool::LogError;
+use spool::Spool;
 
 /// Decisions that may wait to be written.
 const QUEUE: usize = 16_384;
@@ -44,6 +48,8 @@ const DURABLE_WITHIN: Duration = Duration::from_secs(5);
 pub struct RequestContext {
     /// The caller's id for the request, or one that was made for it.
     pub request_id: Arc<str>,
+    /// The trace that the request is part of: the trace id of a W3C `traceparent`.
+    pub trace_id: Option<Arc<str>>,
     /// The point of enforcement, such as `access/v1/evaluation`.
     pub point: &'static str,
     /// When the request was there to be decided.
@@ -57,6 +63,8 @@ pub struct Entry {
     pub time: Timestamp,
     /// The request's id.
     pub request_id: Arc<str>,
+    /// The trace that the request is part of.
+    pub trace_id: Option<Arc<str>>,
     /// The point of enforcement.
     pub point: &'static str,
     /// How long it took to decide.
@@ -65,12 +73,23 @@ pub struct Entry {
     pub decided: Decided,
 }
 
+/// What is recorded, and what if it cannot be.
+#[derive(Debug, Clone, Default)]
+pub struct Recording {
+    /// How much of what requests said.
+    pub attributes: AttributeRules,
+    /// Whether decisions that may go unrecorded (`AUDIT: OPTIONAL`) are denied where their record is known to be lost: the
+    /// queue or the spool is full, or the disk refuses.
+    pub deny_unrecorded: bool,
+}
+
 /// Writes decisions down.
 pub struct Recorder {
     queue: mpsc::Sender<Job>,
     events: broadcast::Sender<Arc<Entry>>,
     metrics: Arc<Metrics>,
     shared: Arc<writer::Shared>,
+    deny_unrecorded: bool,
 }
 
 /// What the writer is asked for.
@@ -163,25 +182,28 @@ impl Recorder {
     ///
     /// # Errors
     /// [`LogError`].
-    pub fn start(folder: &Path, metrics: Arc<Metrics>) -> Result<Self, LogError> {
-        let (spool, stopped) = Spool::open(folder)?;
-        let next = spool.next_seq();
-        Self::start_with(Box::new(spool), (next, stopped), metrics)
+    pub fn start(folder: &Path, recording: Recording, metrics: Arc<Metrics>) -> Result<Self, LogError> {
+        let (spool, before) = Spool::open(folder)?;
+        Self::start_with(Box::new(spool), before, recording, metrics)
     }
 
     fn start_with(
         log: Box<dyn spool::Log>,
-        before: (u64, bool),
+        before: spool::Left,
+        recording: Recording,
         metrics: Arc<Metrics>,
     ) -> Result<Self, LogError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let shared = Arc::new(writer::Shared::default());
-        let writer = writer::Writer::new(log, before, Arc::clone(&shared), Arc::clone(&metrics));
+        let Recording { attributes, deny_unrecorded } = recording;
+        let writer =
+            writer::Writer::new(log, before, attributes, Arc::clone(&shared), Arc::clone(&metrics));
         thread::Builder::new()
             .name("aecp-record".to_owned())
             .spawn(move || writer.run(jobs))
             .map_err(LogError::Thread)?;
-        Ok(Self { queue, events: broadcast::Sender::new(SUBSCRIPTION), metrics, shared })
+        let events = broadcast::Sender::new(SUBSCRIPTION);
+        Ok(Self { queue, events, metrics, shared, deny_unrecorded })
     }
 
     /// Each decision as it is answered, for whoever looks on; a slow reader misses some.
@@ -204,6 +226,7 @@ impl Recorder {
         let entry = Arc::new(Entry {
             time: now(),
             request_id: Arc::clone(&context.request_id),
+            trace_id: context.trace_id.clone(),
             point: context.point,
             latency,
             decided,
@@ -211,11 +234,15 @@ impl Recorder {
         let durable = match audit {
             AuditLevel::None => None,
             AuditLevel::Optional => {
-                if self.queue.try_send(Job::Write(Arc::clone(&entry), None)).is_err() {
+                let lost = self.deny_unrecorded && self.shared.is_losing();
+                if lost || self.queue.try_send(Job::Write(Arc::clone(&entry), None)).is_err() {
                     self.shared.dropped.fetch_add(1, Ordering::Relaxed);
                     self.metrics.record_dropped();
+                    // The other end is gone, which reads as a failure.
+                    self.deny_unrecorded.then(|| oneshot::channel().1)
+                } else {
+                    None
                 }
-                None
             }
             AuditLevel::Required => {
                 let (done, durable) = oneshot::channel();

@@ -13,7 +13,7 @@ use crate::{
     enforcer::Enforcer,
     engine::{Engine, EngineError},
     metrics::Metrics,
-    record::{Entry, LogError, LogIdentity, Recorder, Shipper, Shipping, WitnessError},
+    record::{Entry, LogError, LogIdentity, Recorder, Recording, Shipper, Shipping, WitnessError},
     refresh::Refresher,
     server::{self, Limits},
     source::ReleaseSource,
@@ -57,12 +57,15 @@ pub struct AuditConfig {
     pub witnesses: Option<LogPolicy>,
     /// How often, and how much may wait.
     pub shipping: Shipping,
+    /// What is recorded.
+    pub recording: Recording,
 }
 
 impl Default for AuditConfig {
     fn default() -> Self {
         let shipping = Shipping { every: Duration::from_secs(60), spool_bytes: 1 << 30 };
-        Self { store: None, instance: None, witnesses: None, shipping }
+        let recording = Recording::default();
+        Self { store: None, instance: None, witnesses: None, shipping, recording }
     }
 }
 
@@ -153,7 +156,11 @@ impl Sidecar {
         let source = ReleaseSource::new(Store::open(&config.store)?, config.channel.clone());
         let state = Arc::new(StateFolder::open(&config.state, config.channel.clone())?);
         let metrics = Arc::new(Metrics::default());
-        let recorder = Arc::new(Recorder::start(&state.decisions(), Arc::clone(&metrics))?);
+        let recorder = Arc::new(Recorder::start(
+            &state.decisions(),
+            config.audit.recording.clone(),
+            Arc::clone(&metrics),
+        )?);
         let shipper = shipper(&config, &state, &recorder, &metrics)?;
         let enforcer =
             Arc::new(Enforcer::new(config.channel, config.point, metrics).explaining(config.explain));

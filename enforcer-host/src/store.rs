@@ -6,7 +6,8 @@ use aecp_contract::refusal::{Code, Refusal};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use object_store::{
-    BackoffConfig, ClientConfigKey, GetOptions, ObjectStore, ObjectStoreScheme, RetryConfig,
+    BackoffConfig, ClientConfigKey, GetOptions, ObjectStore, ObjectStoreExt as _, ObjectStoreScheme,
+    PutMode, PutOptions, RetryConfig, UpdateVersion,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
     azure::{AzureConfigKey, MicrosoftAzureBuilder},
     gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
@@ -117,6 +118,34 @@ impl Store {
     #[must_use]
     pub fn path(&self, key: &str) -> Path {
         self.prefix.parts().chain(Path::from(key).parts()).collect()
+    }
+
+    /// Writes an object in the place of the one that was read with this entity tag, or where none was (`None`); `false` if it
+    /// was changed meanwhile. A local folder knows no tags: there the last one to write wins.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn replace(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        read: Option<Option<String>>,
+    ) -> Result<bool, object_store::Error> {
+        let mode = match read {
+            None => PutMode::Create,
+            Some(e_tag) => PutMode::Update(UpdateVersion { e_tag, version: None }),
+        };
+        let (path, options) = (self.path(key), PutOptions { mode, ..PutOptions::default() });
+        match self.objects.put_opts(&path, bytes.clone().into(), options).await {
+            Ok(_) => Ok(true),
+            Err(
+                object_store::Error::Precondition { .. } | object_store::Error::AlreadyExists { .. },
+            ) => Ok(false),
+            Err(object_store::Error::NotImplemented { .. }) => {
+                self.objects.put(&path, bytes.into()).await.map(|_| true)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The object of this key, at most `limit` bytes of it, and its entity tag; `None` if it still has the

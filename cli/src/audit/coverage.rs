@@ -50,6 +50,7 @@ impl Coverage {
     pub(crate) fn take(&mut self, entry: &Entry) {
         match &entry.event {
             Event::Start(start) => self.end_run(start.after),
+            Event::Clock(_) => {}
             Event::Decision(decided) => {
                 self.place(&decided.point, decided.release).recorded += 1;
                 self.run.accounted += 1;

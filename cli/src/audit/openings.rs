@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use aecp_contract::{audit::Opening, refusal::Code};
+use aecp_contract::{audit::Opening, layout, refusal::Code};
 use anyhow::Context as _;
 
-use super::{LogReader, MAX_FILE};
+use super::{LogReader, MAX_OPENINGS};
 
 impl LogReader {
     /// The openings that are there for the entries of a bundle, by the entries' numbers. They are nothing that was signed:
     /// [`Opening::opens`] says whether one fits its entry.
     pub(crate) async fn openings(&self, bundle: u64) -> anyhow::Result<BTreeMap<u64, Opening>> {
-        let key = format!("openings/{}/{bundle}.jsonl", self.name);
-        let bytes = match self.store.get(&key, MAX_FILE, None).await {
+        let key = layout::openings(&self.name, bundle);
+        let bytes = match self.store.get(&key, MAX_OPENINGS, None).await {
             Ok(object) => object.context("the store gave nothing")?.bytes,
             Err(refusal) if refusal.code == Code::NotFound => return Ok(BTreeMap::new()),
             Err(refusal) => return Err(refusal.into()),

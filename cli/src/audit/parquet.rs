@@ -146,6 +146,7 @@ impl Column {
 fn cells(Record { log, entry, .. }: &Record) -> anyhow::Result<Vec<Cell>> {
     let (name, decided, gap) = match &entry.event {
         Event::Start(_) => ("start", None, None),
+        Event::Clock(_) => ("clock", None, None),
         Event::Decision(decided) => ("decision", Some(decided), None),
         Event::Gap(gap) => ("gap", None, Some(gap)),
         Event::Counts(_) => ("counts", None, None),

@@ -54,7 +54,7 @@ impl Manifests {
 
 impl Releases {
     async fn attributes(
-        &self,
+        &mut self,
         origin: &str,
         release: ReleaseRef,
     ) -> Result<BTreeMap<String, Type>, String> {

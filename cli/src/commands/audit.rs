@@ -3,8 +3,10 @@
 mod archive;
 mod check;
 mod coverage;
+mod erase;
 mod export;
 mod prove;
+mod reveal;
 mod tail;
 mod verify;
 
@@ -29,6 +31,8 @@ pub(crate) struct Arguments {
 enum Command {
     Verify(verify::Arguments),
     Prove(prove::Arguments),
+    Reveal(reveal::Arguments),
+    Erase(erase::Arguments),
     Check(check::Arguments),
     Tail(tail::Arguments),
     Export(export::Arguments),
@@ -39,6 +43,8 @@ enum Command {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     match &arguments.command {
         Command::Verify(arguments) => verify::run(arguments),
+        Command::Reveal(arguments) => reveal::run(arguments),
+        Command::Erase(arguments) => erase::run(arguments),
         Command::Prove(arguments) => prove::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Tail(arguments) => tail::run(arguments),

@@ -181,7 +181,7 @@ impl LogCheck {
                 self.counts.gaps += 1;
                 self.counts.lost = self.counts.lost.saturating_add(gap.lost);
             }
-            Event::Counts(_) => {}
+            Event::Counts(_) | Event::Clock(_) => {}
             Event::Decision(decision) => {
                 self.counts.decisions += 1;
                 self.counts.denials += u64::from(decision.decision == crate::verdict::Decision::Deny);

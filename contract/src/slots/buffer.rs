@@ -44,6 +44,12 @@ impl SlotBuffer {
         self.bytes.resize(self.count * SLOT, 0);
     }
 
+    /// The same slots in a buffer of their own, to be read later.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        Self { bytes: self.bytes.clone(), count: self.count, room: Room::default() }
+    }
+
     /// The number of slots.
     #[must_use]
     pub fn count(&self) -> usize {

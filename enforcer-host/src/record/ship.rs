@@ -27,7 +27,8 @@ use tokio::sync::Notify;
 use super::{
     LogIdentity, Recorder,
     cosign::{Tiles, WitnessError, Witnesses},
-    spool::SpoolReader,
+    openings,
+    spool::{Read, SpoolReader},
 };
 use crate::{metrics::Metrics, state::write_whole, store::Store};
 
@@ -208,7 +209,9 @@ impl Shipper {
         let old = self.shipped.edge.size();
         let start = old - old % TILE_WIDTH;
         let end = size.min(start + BUNDLES * TILE_WIDTH);
-        let entries = self.spool.read(start, end)?;
+        let Read { entries, openings } = self.spool.read(start, end)?;
+        let new = openings.into_iter().filter(|(seq, _)| *seq >= old).collect();
+        openings::carry(&self.store, &self.identity.instance, new).await?;
         let mut files = Vec::new();
         for (bundle, entries) in (start / TILE_WIDTH..).zip(entries.chunks(TILE_WIDTH as usize)) {
             let mut bytes = Vec::new();

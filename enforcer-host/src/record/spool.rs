@@ -5,15 +5,33 @@ use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
+use aecp_contract::value::Timestamp;
 use serde::Deserialize;
+
+use super::openings;
 
 /// A file with more bytes is followed by a new one.
 const SEGMENT_BYTES: u64 = 16 << 20;
 
-/// The most bytes of a line: an entry, and its line feed.
-const MAX_LINE: usize = aecp_contract::tlog::tile::MAX_ENTRY_BYTES + 1;
+/// A file that is older is followed by a new one, so that what was shipped and erased does not lie here for long.
+const SEGMENT_AGE: Duration = Duration::from_secs(600);
+
+/// The most bytes of a line: what opens an entry, and its line feed.
+const MAX_LINE: usize = openings::MAX_LINE + 1;
+
+/// What the last writer left.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Left {
+    /// The number of the next entry; the first one is 0.
+    pub(super) next_seq: u64,
+    /// The time of the last entry.
+    pub(super) last_time: Option<Timestamp>,
+    /// Whether it stopped in order.
+    pub(super) stopped: bool,
+}
 
 /// Where entries are written. A test's may fail.
 pub(super) trait Log: Send {
@@ -28,7 +46,7 @@ pub(super) trait Log: Send {
 
 /// The entries of one log, to be appended to.
 #[derive(Debug)]
-pub struct Spool {
+pub(super) struct Spool {
     folder: PathBuf,
     /// The number of the last file's first entry.
     first: u64,
@@ -38,6 +56,8 @@ pub struct Spool {
     length: u64,
     next_seq: u64,
     segment_bytes: u64,
+    /// When the last file was begun, or opened.
+    begun: Instant,
 }
 
 /// The log cannot be used.
@@ -72,11 +92,11 @@ const STOPPED: &str = "stopped";
 
 impl Spool {
     /// Opens the log, making it if need be. A last line that a crash cut off is removed: its answer never left, or did
-    /// not need to be durable. Also says whether the last writer stopped in order.
+    /// not need to be durable.
     ///
     /// # Errors
     /// [`LogError`].
-    pub fn open(folder: &Path) -> Result<(Self, bool), LogError> {
+    pub(super) fn open(folder: &Path) -> Result<(Self, Left), LogError> {
         let at = |path: &Path| {
             let path = path.to_owned();
             move |error| LogError::Unusable { path, error }
@@ -86,17 +106,26 @@ impl Spool {
         let path = segment(folder, first);
         let mut file = open_or_make(&path).map_err(at(&path))?;
         let size = file.metadata().map_err(at(&path))?.len();
-        let length = last_line_end(&mut file, size).map_err(at(&path))?;
-        let next_seq = match last_line(&mut file, length).map_err(at(&path))? {
-            None => first,
+        let mut length = last_line_end(&mut file, size).map_err(at(&path))?;
+        let mut last = last_line(&mut file, length).map_err(at(&path))?;
+        // What opens an entry that did not get here opens nothing.
+        while let Some(line) = last.take_if(|line| openings::is_line(line)) {
+            length -= line.len() as u64 + 1;
+            last = last_line(&mut file, length).map_err(at(&path))?;
+        }
+        let (next_seq, last_time) = match last {
+            None => (first, None),
             Some(line) => {
                 #[derive(Deserialize)]
                 struct Numbered {
                     seq: u64,
+                    #[serde(default)]
+                    time: Option<Timestamp>,
                 }
                 let entry: Option<Numbered> = serde_json::from_slice(&line).ok();
-                let next = entry.and_then(|entry| entry.seq.checked_add(1));
-                next.filter(|next| *next > first).ok_or_else(|| LogError::NotAnEntry(path.clone()))?
+                let next = entry.and_then(|entry| Some((entry.seq.checked_add(1)?, entry.time)));
+                let next = next.filter(|(next, _)| *next > first);
+                next.ok_or_else(|| LogError::NotAnEntry(path.clone()))?
             }
         };
         if length < size {
@@ -117,13 +146,14 @@ impl Spool {
             length,
             next_seq,
             segment_bytes: SEGMENT_BYTES,
+            begun: Instant::now(),
         };
-        Ok((spool, stopped))
+        Ok((spool, Left { next_seq, last_time, stopped }))
     }
 
     /// The number of the next entry; the first one is 0.
-    #[must_use]
-    pub fn next_seq(&self) -> u64 {
+    #[cfg(test)]
+    pub(super) fn next_seq(&self) -> u64 {
         self.next_seq
     }
 
@@ -160,13 +190,15 @@ impl Spool {
         self.file = Some(next);
         self.first = self.next_seq;
         self.length = 0;
+        self.begun = Instant::now();
         Ok(())
     }
 }
 
 impl Log for Spool {
     fn append(&mut self, lines: &[u8], count: u64, durable: bool) -> io::Result<()> {
-        if self.length >= self.segment_bytes {
+        let aged = self.length > 0 && self.begun.elapsed() >= SEGMENT_AGE;
+        if self.length >= self.segment_bytes || aged {
             self.roll()?;
         }
         let file = self.reopened()?;
@@ -192,6 +224,15 @@ impl Log for Spool {
     }
 }
 
+/// What was read of a log.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    /// The entries.
+    pub(super) entries: Vec<Vec<u8>>,
+    /// What opens them, by their numbers: JSON of an [`aecp_contract::audit::Opening`].
+    pub(super) openings: Vec<(u64, Vec<u8>)>,
+}
+
 /// The entries of one log, to be read while they are written.
 #[derive(Debug)]
 pub(super) struct SpoolReader {
@@ -206,8 +247,8 @@ impl SpoolReader {
     }
 
     /// The entries from `from` up to `end`, without their line feeds. All of them must have been written.
-    pub(super) fn read(&mut self, from: u64, end: u64) -> io::Result<Vec<Vec<u8>>> {
-        let mut entries = Vec::new();
+    pub(super) fn read(&mut self, from: u64, end: u64) -> io::Result<Read> {
+        let (mut entries, mut opened) = (Vec::new(), Vec::new());
         while from + (entries.len() as u64) < end {
             let next = from + entries.len() as u64;
             let (mut at, first, offset) = match self.place.take() {
@@ -231,6 +272,12 @@ impl SpoolReader {
                     break;
                 }
                 offset += line.len() as u64 + 1;
+                if let Some(opening) = openings::of_line(&line) {
+                    if at >= next {
+                        opened.push((at, opening.to_vec()));
+                    }
+                    continue;
+                }
                 if at >= next {
                     entries.push(line);
                 }
@@ -246,7 +293,7 @@ impl SpoolReader {
             }
             self.place = Some((at, first, offset));
         }
-        Ok(entries)
+        Ok(Read { entries, openings: opened })
     }
 
     /// Removes the files that hold only entries before `seq`.

@@ -45,13 +45,18 @@ impl Memory {
         self.entries().split_off(1)
     }
 
+    fn recorder_that(&self, recording: Recording) -> Recorder {
+        let left = spool::Left::default();
+        Recorder::start_with(Box::new(self.clone()), left, recording, Arc::default()).unwrap()
+    }
+
     fn recorder(&self) -> Recorder {
-        Recorder::start_with(Box::new(self.clone()), (0, false), Arc::new(Metrics::default())).unwrap()
+        self.recorder_that(Recording::default())
     }
 }
 
 fn context(id: &str) -> RequestContext {
-    RequestContext { request_id: id.into(), point: "test", started: Instant::now() }
+    RequestContext { request_id: id.into(), trace_id: None, point: "test", started: Instant::now() }
 }
 
 /// Must be durable.
@@ -160,7 +165,7 @@ async fn a_torn_last_line_is_cut_off_and_the_numbers_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FIRST);
     let write = async |id: &str| {
-        let recorder = Recorder::start(folder.path(), Arc::new(Metrics::default())).unwrap();
+        let recorder = Recorder::start(folder.path(), Recording::default(), Arc::default()).unwrap();
         for _ in 0..3 {
             assert_eq!(
                 recorder.settle(required(), &context(id)).await.decided().decision(),
@@ -207,7 +212,11 @@ fn entries_are_read_across_files_and_shipped_files_are_removed() {
     let entry = |n: u64| format!("{{\"seq\":{n}}}");
     for n in 0..6 {
         spool.append(format!("{}\n", entry(n)).as_bytes(), 1, false).unwrap();
-        assert_eq!(reader.read(n, n + 1).unwrap(), [entry(n).into_bytes()], "while it is written");
+        assert_eq!(
+            reader.read(n, n + 1).unwrap().entries,
+            [entry(n).into_bytes()],
+            "while it is written"
+        );
     }
     assert_eq!(numbers(folder.path()), [[0, 1, 2], [3, 4, 5]]);
     drop(spool);
@@ -216,13 +225,13 @@ fn entries_are_read_across_files_and_shipped_files_are_removed() {
     spool.append(b"{\"seq\":6}\n{\"seq\":7}\n", 2, false).unwrap();
     for (from, end) in [(0, 8), (2, 7), (3, 3), (7, 8), (0, 1)] {
         let expected: Vec<_> = (from..end).map(|n| entry(n).into_bytes()).collect();
-        assert_eq!(reader.read(from, end).unwrap(), expected, "{from}..{end}");
+        assert_eq!(reader.read(from, end).unwrap().entries, expected, "{from}..{end}");
     }
     assert!(reader.read(7, 9).is_err(), "what was not written is not there");
     reader.remove_before(5).unwrap();
     assert_eq!(numbers(folder.path()), [vec![3, 4, 5], vec![6, 7]]);
     assert!(reader.read(0, 4).is_err(), "what was removed is not there");
-    assert_eq!(reader.read(4, 8).unwrap().len(), 4);
+    assert_eq!(reader.read(4, 8).unwrap().entries.len(), 4);
     assert!(reader.bytes().unwrap() > 0);
     reader.remove_before(100).unwrap();
     assert_eq!(numbers(folder.path()), [[6, 7]], "the last file is written to");
@@ -231,7 +240,7 @@ fn entries_are_read_across_files_and_shipped_files_are_removed() {
 #[tokio::test]
 async fn the_log_says_how_the_writer_before_ended() {
     let folder = tempfile::tempdir().unwrap();
-    let start = || Recorder::start(folder.path(), Arc::new(Metrics::default())).unwrap();
+    let start = || Recorder::start(folder.path(), Recording::default(), Arc::default()).unwrap();
     let first = start();
     assert_eq!(first.flush().await, Some(1));
     assert_eq!(first.stop().await, Some(2), "with what it counted");
@@ -317,4 +326,98 @@ async fn whatever_is_handed_to_the_record_is_counted_and_on_record_or_in_a_gap()
     assert_eq!(kept + lost, total);
     let counts = &log.records().pop().unwrap()["event"]["counts"];
     assert_eq!((&counts["decided"][0]["decided"], &counts["last"]), (&total.into(), &true.into()));
+}
+
+/// A decision of this time, straight to the writer.
+async fn write_at(recorder: &Recorder, time: &str, id: &str) {
+    let (done, durable) = oneshot::channel();
+    let entry = Entry {
+        time: time.parse().unwrap(),
+        request_id: id.into(),
+        trace_id: None,
+        point: "test",
+        latency: Duration::ZERO,
+        decided: required(),
+    };
+    recorder.queue.send(Job::Write(Arc::new(entry), Some(done))).await.unwrap();
+    durable.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_is_told_once_and_the_entries_keep_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Recorder::start(folder.path(), Recording::default(), Arc::default()).unwrap();
+    let recorder = start();
+    write_at(&recorder, "2100-01-01T00:00:10Z", "a").await;
+    write_at(&recorder, "2100-01-01T00:00:09.5Z", "a little earlier").await;
+    write_at(&recorder, "2100-01-01T00:00:01Z", "set back").await;
+    write_at(&recorder, "2100-01-01T00:00:02Z", "after").await;
+    drop(recorder);
+    // Over a restart too: the writer's own entries are of now, which is long before 2100.
+    start().flush().await;
+    let text = fs::read_to_string(folder.path().join(FIRST)).unwrap();
+    let entries: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let behind: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| {
+            Some((entry["seq"].as_u64()?, entry["event"]["clock"]["behind_ms"].as_u64()?))
+        })
+        .collect();
+    // Entry 0 says that the writer started, by the true clock.
+    assert_eq!(behind[0], (3, 8_500), "{text}");
+    assert_eq!(behind.len(), 2, "{text}");
+    assert!(behind[1].1 > 1_000_000_000, "{text}");
+    let numbers: Vec<_> = entries.iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn where_nothing_may_go_unrecorded_optional_decisions_are_denied_while_records_are_lost() {
+    let log = Memory::default();
+    let recording = Recording { deny_unrecorded: true, ..Recording::default() };
+    let recorder = log.recorder_that(recording);
+    let answered = async |id: &str| recorder.settle(optional(), &context(id)).await.decided().reason();
+    assert_eq!(answered("good").await, Some(Reason::InvalidRequest));
+    recorder.set_full(true);
+    assert_eq!(answered("spool full").await, Some(Reason::AuditUnavailable));
+    recorder.set_full(false);
+    assert_eq!(answered("good again").await, Some(Reason::InvalidRequest));
+    log.fails.store(true, Ordering::Relaxed);
+    recorder.settle(required(), &context("the disk refuses")).await;
+    assert_eq!(answered("disk").await, Some(Reason::AuditUnavailable));
+    log.fails.store(false, Ordering::Relaxed);
+    recorder.settle(required(), &context("the disk takes it")).await;
+    assert_eq!(answered("last").await, Some(Reason::InvalidRequest));
+    recorder.flush().await;
+    let lost: u64 =
+        log.records().iter().filter_map(|record| record["event"]["gap"]["lost"].as_u64()).sum();
+    assert!(lost >= 2, "{lost}");
+}
+
+#[test]
+fn what_opens_an_entry_that_a_crash_kept_away_is_cut_off_with_it() {
+    use spool::Log as _;
+    let folder = tempfile::tempdir().unwrap();
+    let opening = |seq| format!("{{\"opening\":{{\"seq\":{seq},\"values\":{{}}}}}}\n");
+    let (mut spool, _) = Spool::open(folder.path()).unwrap();
+    let whole = format!("{}{{\"seq\":0}}\n{}{{\"seq\":1}}\n", opening(0), opening(1));
+    spool.append(whole.as_bytes(), 2, true).unwrap();
+    drop(spool);
+    let path = folder.path().join(FIRST);
+    for torn in
+        [opening(2), opening(2).repeat(2), format!("{}{{\"se", opening(2)), opening(2)[..9].into()]
+    {
+        fs::write(&path, format!("{whole}{torn}")).unwrap();
+        let (spool, left) = Spool::open(folder.path()).unwrap();
+        assert_eq!((spool.next_seq(), left.next_seq), (2, 2), "{torn}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), whole, "{torn}");
+    }
+    let mut reader = spool::SpoolReader::new(folder.path());
+    for from in [0, 1] {
+        let read = reader.read(from, 2).unwrap();
+        assert_eq!(read.entries.len() as u64, 2 - from);
+        let numbers: Vec<u64> = read.openings.iter().map(|(seq, _)| *seq).collect();
+        assert_eq!(numbers, (from..2).collect::<Vec<_>>());
+        assert_eq!(read.openings.last().unwrap().1, b"{\"seq\":1,\"values\":{}}");
+    }
 }

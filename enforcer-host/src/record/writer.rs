@@ -1,6 +1,7 @@
 //! The thread that writes for all requests.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -9,13 +10,21 @@ use std::{
 };
 
 use aecp_contract::{
-    audit::{Before, Event, Gap, GapReason, Start},
+    audit::{Before, ClockStep, Event, Gap, GapReason, OpenedValue, Start},
     value::Timestamp,
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Entry, Job, spool::Log};
+use super::{
+    AttributeRules, Job,
+    attributes::Attributes,
+    openings,
+    spool::{Left, Log},
+};
 use crate::{clock::now, metrics::Metrics};
+
+/// By so many seconds the clock may go back unsaid: decisions are not written in the very order of their times.
+const CLOCK_SECONDS: i64 = 1;
 
 /// Decisions that are written at once, at most.
 const BATCH: usize = 1024;
@@ -32,6 +41,9 @@ const ENFORCER: &str = concat!("aecp-enforcer ", env!("CARGO_PKG_VERSION"));
 pub(super) struct Writer {
     log: Box<dyn Log>,
     next_seq: u64,
+    /// The time of the last entry, if it is known.
+    last_time: Option<Timestamp>,
+    attributes: Attributes,
     /// How the last writer ended, until that is on record.
     after: Option<Before>,
     shared: Arc<Shared>,
@@ -51,6 +63,15 @@ pub(super) struct Shared {
     pub(super) late: AtomicU64,
     /// Whether the disk holds as many entries as it may that the store has not taken.
     pub(super) full: AtomicBool,
+    /// Whether the disk refused the last records.
+    pub(super) failing: AtomicBool,
+}
+
+impl Shared {
+    /// Whether records are known to be lost now.
+    pub(super) fn is_losing(&self) -> bool {
+        self.full.load(Ordering::Relaxed) || self.failing.load(Ordering::Relaxed)
+    }
 }
 
 /// Records that were not kept, not yet said in the log.
@@ -85,18 +106,39 @@ struct Block {
     lines: Vec<u8>,
     first: u64,
     count: u64,
+    last_time: Option<Timestamp>,
 }
 
 impl Block {
     /// Appends an entry; `false` if it is longer than a log's entries can be.
     fn push(&mut self, time: Timestamp, event: Event) -> bool {
+        self.push_opened(time, event, BTreeMap::new())
+    }
+
+    /// The same, with what opens its commitments, which stands before it so that none is durable without.
+    fn push_opened(
+        &mut self,
+        time: Timestamp,
+        event: Event,
+        mut opened: BTreeMap<String, OpenedValue>,
+    ) -> bool {
+        if let Some(behind_ms) = self.last_time.and_then(|last| behind(last, time)) {
+            self.last_time = None;
+            self.push(time, Event::Clock(ClockStep { behind_ms }));
+        }
         let seq = self.first + self.count;
-        let Some(json) = aecp_contract::audit::Entry { seq, time, event }.into_json() else {
-            return false;
-        };
+        let mut entry = aecp_contract::audit::Entry { seq, time, event };
+        let Some(json) = entry.fit() else { return false };
+        if let Event::Decision(record) = &entry.event {
+            opened.retain(|path, _| record.attributes.contains_key(path));
+        }
+        if !opened.is_empty() {
+            openings::push_line(&mut self.lines, seq, opened);
+        }
         self.lines.extend(json);
         self.lines.push(b'\n');
         self.count += 1;
+        self.last_time = Some(time);
         true
     }
 }
@@ -104,7 +146,8 @@ impl Block {
 impl Writer {
     pub(super) fn new(
         log: Box<dyn Log>,
-        (next_seq, stopped): (u64, bool),
+        Left { next_seq, last_time, stopped }: Left,
+        attributes: AttributeRules,
         shared: Arc<Shared>,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -115,7 +158,10 @@ impl Writer {
         };
         let lost = Lost::default();
         let counted = Instant::now();
-        Self { log, next_seq, after: Some(after), shared, lost, complained: None, counted, metrics }
+        let attributes = Attributes::new(attributes);
+        let after = Some(after);
+        let complained = None;
+        Self { log, next_seq, last_time, attributes, after, shared, lost, complained, counted, metrics }
     }
 
     /// Writes until every sender is gone.
@@ -133,7 +179,8 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &mut Vec<Job>) {
-        let mut block = Block { lines: Vec::new(), first: self.next_seq, count: 0 };
+        let (first, last_time) = (self.next_seq, self.last_time);
+        let mut block = Block { lines: Vec::new(), first, count: 0, last_time };
         let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
         let mut flushed: Vec<oneshot::Sender<u64>> = Vec::new();
         let mut stopping = false;
@@ -156,7 +203,10 @@ impl Writer {
                 // Dropping `done` tells the waiter that there is no record.
                 Job::Write(..) if full => self.lost.spool += 1,
                 Job::Write(entry, done) => {
-                    if block.push(entry.time, decision(&entry)) {
+                    let mut record = entry.decided.record(&entry);
+                    let opened = self.attributes.fill(&entry.decided, &mut record);
+                    let event = Event::Decision(Box::new(record));
+                    if block.push_opened(entry.time, event, opened) {
                         records += 1;
                         waiting.extend(done);
                     } else {
@@ -180,6 +230,8 @@ impl Writer {
         match &written {
             Ok(()) => {
                 self.next_seq += block.count;
+                self.last_time = block.last_time;
+                self.shared.failing.store(false, Ordering::Relaxed);
                 self.after = None;
                 self.metrics.recorded(records);
                 self.complain(None);
@@ -196,6 +248,7 @@ impl Writer {
             Err(error) => {
                 // Dropping `waiting` tells each waiter that its record failed.
                 self.lost.disk += records;
+                self.shared.failing.store(true, Ordering::Relaxed);
                 self.metrics.coverage.give_back(counts);
                 self.complain(Some(error));
             }
@@ -222,6 +275,10 @@ impl Writer {
     }
 }
 
-fn decision(entry: &Entry) -> Event {
-    Event::Decision(Box::new(entry.decided.record(entry)))
+/// By how many milliseconds `time` is before `last`, where that is to be said.
+fn behind(last: Timestamp, time: Timestamp) -> Option<u64> {
+    let milliseconds =
+        |time: Timestamp| i128::from(time.seconds) * 1000 + i128::from(time.nanoseconds / 1_000_000);
+    let behind = milliseconds(last) - milliseconds(time);
+    (behind > i128::from(CLOCK_SECONDS) * 1000).then(|| u64::try_from(behind).unwrap_or(u64::MAX))
 }

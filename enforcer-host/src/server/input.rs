@@ -81,12 +81,28 @@ impl FromRequest<App> for Input {
         let Origin { path, request_id } =
             head.extensions.remove().unwrap_or_else(|| Origin::of("other", &head.headers));
         let point = path.trim_start_matches('/');
+        let trace_id = trace_id(&head.headers);
         Ok(Self {
-            context: RequestContext { request_id, point, started: Instant::now() },
+            context: RequestContext { request_id, trace_id, point, started: Instant::now() },
             body,
             explain,
         })
     }
+}
+
+/// The trace id of a `traceparent` header (<https://www.w3.org/TR/trace-context/>); one that is none is passed over.
+fn trace_id(headers: &HeaderMap) -> Option<Arc<str>> {
+    let header = headers.get("traceparent")?.to_str().ok()?;
+    let mut fields = header.split('-');
+    let (version, trace) = (fields.next()?, fields.next()?);
+    let (parent, flags) = (fields.next()?, fields.next()?);
+    let hex = |text: &str, length| {
+        text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let none = |text: &str| text.bytes().all(|b| b == b'0');
+    let sound = hex(version, 2) && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
+    let ends = version != "00" || fields.next().is_none();
+    (sound && ends && version != "ff" && !none(trace) && !none(parent)).then(|| trace.into())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

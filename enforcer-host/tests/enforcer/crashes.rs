@@ -14,7 +14,7 @@ use std::{
 };
 
 use aecp_contract::{
-    audit::{Event, check::LogCheck},
+    audit::{Entry, Event, Opening, check::LogCheck},
     manifest::AuditLevel,
     tlog::{checkpoint::Checkpoint, policy::LogPolicy, tile::Tile},
 };
@@ -98,10 +98,15 @@ async fn an_enforcer_may_be_killed_anywhere_and_no_answer_is_missing_from_its_lo
     let log = publisher.store().join("audit/web-1");
     let mut recorded = BTreeMap::<String, u64>::new();
     let (mut lost, mut crashes) = (0, 0);
-    read(&log, &mut |event| match event {
-        Event::Decision(decision) => *recorded.entry(decision.request_id.clone()).or_default() += 1,
+    let openings = openings(&publisher.store().join("openings/web-1"));
+    read(&log, &mut |entry| match &entry.event {
+        Event::Decision(decision) => {
+            *recorded.entry(decision.request_id.clone()).or_default() += 1;
+            let opening = &openings[&entry.seq];
+            assert!(opening.opens(decision) && opening.values.contains_key("customer.region"));
+        }
         Event::Gap(gap) => lost += gap.lost,
-        Event::Counts(_) => {}
+        Event::Counts(_) | Event::Clock(_) => {}
         Event::Start(start) => crashes += u64::from(start.after == aecp_contract::audit::Before::Crash),
     });
     let missing: Vec<_> = answered.iter().filter(|id| !recorded.contains_key(*id)).collect();
@@ -116,23 +121,40 @@ async fn an_enforcer_may_be_killed_anywhere_and_no_answer_is_missing_from_its_lo
     println!("{} decisions answered, {unanswered} more recorded, killed {killed_at:?}", answered.len());
 }
 
+/// What opens the entries of a log, by their numbers; none stands twice.
+fn openings(folder: &Path) -> BTreeMap<u64, Opening> {
+    let mut openings = BTreeMap::new();
+    for path in
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| is_whole(path))
+    {
+        for line in fs::read_to_string(path).unwrap().lines() {
+            let opening: Opening = serde_json::from_str(line).unwrap();
+            assert!(openings.insert(opening.seq, opening).is_none());
+        }
+    }
+    openings
+}
+
+/// An upload to a folder that a kill cut off leaves a file that is none of its objects.
+fn is_whole(path: &Path) -> bool {
+    !path.to_str().unwrap().contains('#')
+}
+
 /// Reads a log against its newest checkpoint and all that it kept, which must hold.
-fn read(log: &Path, seen: &mut dyn FnMut(&Event)) {
+fn read(log: &Path, seen: &mut dyn FnMut(&Entry)) {
     let key = fs::read_to_string(log.join("vkey")).unwrap();
     let policy = LogPolicy::of_logs(vec![key.trim().parse().unwrap()]);
     let checkpoint =
         |path: &Path| -> Checkpoint { policy.trusted(&fs::read(path).unwrap()).unwrap().checkpoint };
     let earlier = fs::read_dir(log.join("checkpoints")).unwrap();
-    // An upload to a folder that a kill cut off leaves a file that is none of its objects.
-    let is_whole = |path: &std::path::PathBuf| !path.to_str().unwrap().contains('#');
-    let earlier = earlier.map(|entry| entry.unwrap().path()).filter(is_whole);
+    let earlier = earlier.map(|entry| entry.unwrap().path()).filter(|path| is_whole(path));
     let earlier = earlier.map(|path| checkpoint(&path)).collect();
     let mut check = LogCheck::new(checkpoint(&log.join("checkpoint")), earlier);
     while let Some(bundle) = check.next() {
         let file = |tile: &Tile| fs::read(log.join(tile.path())).ok();
         let hashes = Tile { level: Some(0), ..bundle };
         let (entries, hashes) = (file(&bundle), file(&hashes));
-        check.take(entries.as_deref(), hashes.as_deref(), &mut |entry, _| seen(&entry.event));
+        check.take(entries.as_deref(), hashes.as_deref(), &mut |entry, _| seen(entry));
     }
     let (_, faults) = check.finish();
     assert!(faults.is_empty(), "{faults:?}");

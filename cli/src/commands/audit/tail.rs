@@ -85,6 +85,9 @@ fn line(Record { log, entry, .. }: &Record) -> String {
             let reason = word(&gap.reason);
             format!("{head} {CARE}gap{PLAIN} {} decisions not recorded ({reason})", gap.lost)
         }
+        Event::Clock(step) => {
+            format!("{head} {CARE}clock{PLAIN} stands {} ms behind the entry before", step.behind_ms)
+        }
         Event::Counts(tally) => {
             let decided: u64 = tally.decided.iter().map(|part| part.decided).sum();
             format!("{head} {FAINT}{} requests seen, {decided} decided{PLAIN}", tally.seen)

@@ -2,7 +2,9 @@
 
 use proptest::{prelude::*, sample::Index};
 
-use super::{AttributeDeclaration, AttributeTable, RequestError, SlotBuffer, Type, declared, oracle};
+use super::{
+    Attribute, AttributeDeclaration, AttributeTable, RequestError, SlotBuffer, Type, declared, oracle,
+};
 
 fn attributes() -> Vec<AttributeDeclaration> {
     let list = |ty: Type| Type::List(Box::new(ty));
@@ -254,6 +256,23 @@ proptest! {
     ) {
         let mut slots = SlotBuffer::new(attributes().len());
         agree(&changed(json.into_bytes(), &changes), &mut slots);
+    }
+
+    /// What a log keeps of a request ([`Value::to_json`]) says the same as the request, so that it can be decided again.
+    #[test]
+    fn values_written_as_json_are_read_as_the_same(json in request()) {
+        let declared = attributes();
+        let table = AttributeTable::new(&declared);
+        let (mut slots, mut again) = (SlotBuffer::new(table.len()), SlotBuffer::new(table.len()));
+        if table.read_json(json.as_bytes(), &mut slots).is_ok() {
+            let said: Vec<_> = declared.iter().enumerate().map(|(slot, one)| slots.get(slot, &one.ty)).collect();
+            for ((slot, one), said) in declared.iter().enumerate().zip(said) {
+                let Attribute::Present(value) = &said else { continue };
+                let path = serde_json::Value::from(one.path.as_str());
+                table.read_json(format!("{{{path}:{}}}", value.to_json()).as_bytes(), &mut again).unwrap();
+                prop_assert_eq!(again.get(slot, &one.ty), said);
+            }
+        }
     }
 
     #[test]
