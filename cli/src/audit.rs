@@ -171,7 +171,11 @@ impl LogReader {
     /// All checkpoints that the log kept, and which of them are not signed by it.
     async fn earlier(&self, policy: &LogPolicy) -> anyhow::Result<(Vec<Checkpoint>, Vec<Fault>)> {
         let (mut good, mut bad) = (Vec::new(), Vec::new());
-        for name in self.store.names(&layout::audit(&self.name, "checkpoints")).await? {
+        let names = self.store.names(&layout::audit(&self.name, "checkpoints")).await?;
+        for (at, name) in names.iter().enumerate() {
+            if at > 0 && at % 256 == 0 {
+                progress(format_args!("{}: checkpoint {at} of {} …", self.name, names.len()));
+            }
             let note = self.file(&format!("checkpoints/{name}")).await?;
             // Witnesses may come later, so of earlier checkpoints only the log's own signature is asked.
             match LogPolicy::of_logs(policy.logs().to_vec()).trusted(&note) {

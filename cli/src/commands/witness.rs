@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use aecp_enforcer::server::{Limits, serve, signalled};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::{
     Outcome,
@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let logs = read_policy(&arguments.log_policy)?;
+    if logs.logs().is_empty() {
+        bail!("`{}` names no log to cosign", arguments.log_policy.display());
+    }
     let known = count(logs.logs().len(), "log", "logs");
     let witness = Witness::open(&arguments.state, &arguments.name, logs)?;
     super::block_on(async {
