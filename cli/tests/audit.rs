@@ -384,7 +384,7 @@ fn old_entries_move_to_an_archive_and_the_log_holds_as_before() {
     assert!(read(&["prove", "--log", "web-1", "--entry", "300", "--out", "p"]).status.success());
     assert!(aecp(at, &["audit", "check", "p", "--key", &audited.key]).status.success());
     let tail = read(&["tail", "--format", "json"]);
-    assert_eq!(helpers::out(&tail).lines().count() as u64, DECISIONS + 1);
+    assert_eq!(helpers::out(&tail).lines().count() as u64, DECISIONS + 2);
     let without = aecp(at, &["audit", "verify", "--store", &url(&store), "--key", &audited.key]);
     assert!(helpers::out(&without).contains("truncated entry 0"), "{without:?}");
     rewrite(&cold.join("audit/web-1"), "001", |entries| entries[44].push(b' '));

@@ -117,8 +117,10 @@ impl Recorded {
         std::mem::swap(&mut missing.violated, &mut missing.indeterminate);
         let mut unusable = missing.clone();
         unusable.attributes.insert("amount".into(), RecordedValue::Unusable);
-        records.extend([missing, unusable]);
-        opened.extend([Some("\"EU\""); 4]);
+        let mut omitted = missing.clone();
+        omitted.omitted_attributes = 1;
+        records.extend([missing, unusable, omitted]);
+        opened.extend([Some("\"EU\""); 5]);
 
         let time = Timestamp { seconds: 1_772_000_000, nanoseconds: 0 };
         let events = records.into_iter().enumerate();
@@ -159,7 +161,7 @@ fn each_flip_is_listed_by_policy_and_what_cannot_be_known_is_counted() {
     let replayed = recorded.replay(&candidate, &rooted);
     assert_eq!(replayed.status.code(), Some(1), "{replayed:?}");
     let report: Value = serde_json::from_slice(&replayed.stdout).unwrap();
-    assert_eq!((&report["decisions"], &report["replayed"]), (&1007.into(), &1002.into()), "{report}");
+    assert_eq!((&report["decisions"], &report["replayed"]), (&1008.into(), &1002.into()), "{report}");
     assert_eq!((&report["now_denied"], &report["now_allowed"]), (&125.into(), &125.into()));
     let flips = |policy: &str, recorded: &str, candidate: &str, entry: u64, request: Value| {
         json!({
@@ -177,6 +179,7 @@ fn each_flip_is_listed_by_policy_and_what_cannot_be_known_is_counted() {
         why("masked", "region".into()),
         why("erased", "region".into()),
         why("wrong_opening", "region".into()),
+        why("unknown", "amount".into()),
         why("no_verdict", "policy_timeout".into()),
         why("excepted", Value::Null),
     ]);
@@ -198,11 +201,11 @@ fn the_set_that_decided_changes_nothing_and_nothing_is_guessed_without_its_relea
     let rooted = recorded.replay(&same, &["--root", "keys/root.json"]);
     let text = out(&rooted);
     assert_eq!(rooted.status.code(), Some(0), "{rooted:?}");
-    assert!(text.starts_with("0 flips in 1002 of 1007 decisions"), "{text}");
+    assert!(text.starts_with("0 flips in 1002 of 1008 decisions"), "{text}");
     // It may have had an amount that the release did not look at, or of another type.
     let text = out(&recorded.replay(&same, &[]));
-    assert!(text.starts_with("0 flips in 1000 of 1007 decisions"), "{text}");
-    assert!(text.contains("1  it is not known whether the request had `amount`\n"), "{text}");
+    assert!(text.starts_with("0 flips in 1000 of 1008 decisions"), "{text}");
+    assert!(text.contains("2  it is not known whether the request had `amount`\n"), "{text}");
     assert!(text.contains("1  `amount` was no value of its type, and is not kept\n"), "{text}");
     assert!(text.contains("give --root"), "{text}");
 
@@ -210,12 +213,12 @@ fn the_set_that_decided_changes_nothing_and_nothing_is_guessed_without_its_relea
         recorded.replay(&set("region == \"EU\"", "tier == \"gold\""), &["--root", "keys/root.json"]);
     assert_eq!(more.status.code(), Some(1), "nothing could be replayed");
     let text = out(&more);
-    assert!(text.starts_with("0 flips in 0 of 1007 decisions"), "{text}");
+    assert!(text.starts_with("0 flips in 0 of 1008 decisions"), "{text}");
     assert!(text.contains("it is not known whether the request had `tier`\n"), "{text}");
 
     // Another's root does not vouch for the release.
     assert!(aecp(recorded.folder.path(), &["keygen", "--out", "others"]).status.success());
     let other = recorded.replay(&same, &["--root", "others/root.json"]);
     assert!(err(&other).contains("what release 1 looked at is not known"), "{}", err(&other));
-    assert!(out(&other).starts_with("0 flips in 1000 of 1007 decisions"));
+    assert!(out(&other).starts_with("0 flips in 1000 of 1008 decisions"));
 }

@@ -62,6 +62,7 @@ fn decide(set: &Arc<PolicyPre>, n: i64, random: &mut Random) -> DecisionRecord {
         default_deny: decided.default_deny().map(str::to_owned).collect(),
         reason: decided.reason().map(|reason| reason.as_str().to_owned()),
         latency_us: 4,
+        omitted_attributes: 0,
         attributes: request.into_iter().map(|(path, value)| (path, clear(value))).collect(),
     }
 }

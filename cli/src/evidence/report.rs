@@ -242,7 +242,7 @@ fn policies(pack: &Pack, verified: &Verified, control: &Control) -> Vec<PolicyRe
         .flat_map(|(_, (manifest, _))| control.policies(manifest).map(|info| info.name.as_str()))
         .collect();
     let tests: BTreeMap<u64, Tests> = contents()
-        .last()
+        .next_back()
         .map(|(serial, (_, sources))| (serial, tests(sources, control)))
         .into_iter()
         .collect();

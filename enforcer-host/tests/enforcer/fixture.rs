@@ -330,9 +330,10 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("done within a minute")
 }
 
-/// The entries of a state folder's decision log.
+/// The entries of a state folder's decision log, without what opens them.
 pub(crate) fn entries(state: &std::path::Path) -> Vec<serde_json::Value> {
     let log = std::fs::read_to_string(state.join("decisions/00000000000000000000.jsonl")).unwrap();
     let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let entries = whole.lines().filter(|line| !line.starts_with("{\"opening\":"));
+    entries.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
