@@ -141,7 +141,7 @@ fn is_whole(path: &Path) -> bool {
 }
 
 /// Reads a log against its newest checkpoint and all that it kept, which must hold.
-fn read(log: &Path, seen: &mut dyn FnMut(&Entry)) {
+pub(crate) fn read(log: &Path, seen: &mut dyn FnMut(&Entry)) {
     let key = fs::read_to_string(log.join("vkey")).unwrap();
     let policy = LogPolicy::of_logs(vec![key.trim().parse().unwrap()]);
     let checkpoint =

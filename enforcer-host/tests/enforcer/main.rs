@@ -9,6 +9,7 @@
 mod bombs;
 mod crashes;
 mod explain;
+mod faults;
 mod fixture;
 mod hostile;
 mod http;
