@@ -60,6 +60,7 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
+    end_quietly_without_readers();
     let result = match Arguments::parse().command {
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Fmt(arguments) => commands::fmt::run(&arguments),
@@ -92,6 +93,18 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Printing panics where nobody reads any more; that is the end, and no failure.
+fn end_quietly_without_readers() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload_as_str().unwrap_or_default();
+        if message.starts_with("failed printing to stdout") && message.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        report(panic);
+    }));
 }
 
 /// A reader such as `head` that has seen enough is no failure.

@@ -317,3 +317,18 @@ fn a_publisher_may_die_between_any_two_writes() {
 fn sha256(path: &Path) -> String {
     aecp_contract::digest::Digest::of(&fs::read(path).unwrap()).to_string()
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let place = Place::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_aecp"))
+        .current_dir(place.path())
+        .args(["root", "show", "keys/root.json"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", err(&output));
+    assert_eq!(err(&output), "");
+}

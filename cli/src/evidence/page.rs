@@ -3,7 +3,10 @@
 use std::fmt::{Result as FmtResult, Write as _};
 
 use aecp_compiler::compliance::{Html, STYLE};
-use aecp_contract::audit::{DecisionRecord, Event};
+use aecp_contract::{
+    audit::{DecisionRecord, Event},
+    value::Timestamp,
+};
 
 use super::report::{InForce, PolicyReport, Report, Shown};
 use crate::audit::word;
@@ -41,7 +44,7 @@ fn write_page(out: &mut String, report: &Report, signer: &str) -> FmtResult {
         Html(&report.channel.to_string()),
         report.from,
         report.to,
-        report.made,
+        seconds(report.made),
         Html(&report.compiler),
         Html(signer),
     )?;
@@ -60,6 +63,11 @@ fn write_page(out: &mut String, report: &Report, signer: &str) -> FmtResult {
     let of: u64 = report.logs.iter().map(|log| log.sums.gaps).sum();
     entries(out, "gaps", "Gaps in the record", &report.gaps, of)?;
     writeln!(out, "</main>\n</body>\n</html>")
+}
+
+/// A time as people read it.
+fn seconds(time: Timestamp) -> String {
+    Timestamp { nanoseconds: 0, ..time }.to_string()
 }
 
 fn summary(out: &mut String, report: &Report) -> FmtResult {
@@ -86,19 +94,19 @@ fn releases(out: &mut String, releases: &[InForce]) -> FmtResult {
     writeln!(
         out,
         "<section aria-labelledby=\"releases\">\n<h2 id=\"releases\">Releases in force</h2>\n<table>\n<thead><tr>\
-         <th scope=\"col\">Release</th><th scope=\"col\">From</th><th scope=\"col\">To</th><th scope=\"col\">Author</th>\
+         <th scope=\"col\">Release</th><th scope=\"col\">In force</th><th scope=\"col\">Author</th>\
          <th scope=\"col\">Why</th><th scope=\"col\" class=\"number\">Tests</th>\
          <th scope=\"col\" class=\"number\">Decisions</th></tr></thead>\n<tbody>"
     )?;
     for release in releases {
-        let to = release.to.map_or_else(|| "in force".to_owned(), |to| to.to_string());
+        let to = release.to.map_or_else(|| "now".to_owned(), seconds);
+        let digest: String = release.digest.to_string().chars().take(16).collect();
         writeln!(
             out,
-            "<tr><th scope=\"row\">{}<br><small><code>{}</code></small></th><td>{}</td><td>{to}</td><td>{}{}</td>\
+            "<tr><th scope=\"row\">{}<br><small><code>{digest}…</code></small></th><td>{}<br>to {to}</td><td>{}{}</td>\
              <td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td></tr>",
             release.serial,
-            release.digest,
-            release.from,
+            seconds(release.from),
             Html(release.author.as_deref().unwrap_or("not said")),
             if release.signed_by.is_empty() { "" } else { ", who signed it" },
             Html(release.justification.as_deref().unwrap_or("not said")),
@@ -127,7 +135,7 @@ fn policy(out: &mut String, policy: &PolicyReport) -> FmtResult {
         let version = stint.version.map_or_else(String::new, |version| format!(", version {version}"));
         writeln!(
             out,
-            "<p>Releases {} to {}: {}{version}, {}</p>",
+            "<p>Releases {} to {}: {}{version}, in state {}</p>",
             stint.first,
             stint.last,
             stint.enforcement.as_str(),
@@ -140,7 +148,7 @@ fn policy(out: &mut String, policy: &PolicyReport) -> FmtResult {
             writeln!(
                 out,
                 "<li>{}, release {}: {}. {}{}: {}</li>",
-                change.time,
+                seconds(change.time),
                 change.serial,
                 Html(&change.what),
                 Html(change.author.as_deref().unwrap_or("author not said")),
@@ -199,7 +207,7 @@ fn entries(out: &mut String, id: &str, title: &str, shown: &[Shown], of: u64) ->
             "<tr><th scope=\"row\">{}#{}</th><td>{}</td><td>{}</td></tr>",
             Html(&log.to_string()),
             entry.seq,
-            entry.time,
+            seconds(entry.time),
             Html(&what)
         )?;
     }
