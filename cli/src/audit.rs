@@ -94,6 +94,8 @@ pub(crate) fn read_policy(path: &Path) -> anyhow::Result<LogPolicy> {
 #[derive(Clone)]
 pub(crate) struct LogReader {
     pub(crate) store: Store,
+    /// Where what opens its commitments is.
+    openings: Store,
     /// Where its older entries may have gone.
     archive: Option<Store>,
     pub(crate) name: Name,
@@ -109,7 +111,7 @@ pub(crate) struct Verified {
 
 impl LogReader {
     pub(crate) fn new(store: Store, name: Name) -> Self {
-        Self { store, archive: None, name }
+        Self { openings: store.clone(), store, archive: None, name }
     }
 
     /// The same log, whose older entries are looked for in this store too.
@@ -118,6 +120,17 @@ impl LogReader {
     /// A URL that is no store's.
     pub(crate) fn archived(self, url: Option<&str>) -> anyhow::Result<Self> {
         Ok(Self { archive: url.map(Store::open).transpose()?, ..self })
+    }
+
+    /// The same log, whose commitments are opened from this store.
+    ///
+    /// # Errors
+    /// A URL that is no store's.
+    pub(crate) fn opened_from(self, url: Option<&str>) -> anyhow::Result<Self> {
+        Ok(match url {
+            Some(url) => Self { openings: Store::open(url)?, ..self },
+            None => self,
+        })
     }
 
     /// The logs of a store: the one that is named, or all.

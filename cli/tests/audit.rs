@@ -7,7 +7,6 @@ mod helpers;
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use aecp_contract::{
@@ -15,23 +14,15 @@ use aecp_contract::{
     tlog::tile::{push_entry, read_entries},
     trust::{Role, RootPayload, TrustRoot},
 };
-use aecp_enforcer::{
-    AuditConfig, Sidecar, SidecarConfig,
-    record::{Recording, Shipping},
-    server::Limits,
-};
+use aecp_enforcer::{Sidecar, SidecarConfig};
 use aecp_integration_tests::python;
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
-use helpers::aecp;
+use helpers::{aecp, sidecar, url};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// Decisions that are in the log; the entry before them says that the enforcer started, the one after them what it counted.
 const DECISIONS: u64 = 600;
-
-fn url(folder: &Path) -> String {
-    format!("file://{}", folder.display())
-}
 
 /// A store with a release and a log of decisions by it.
 struct Audited {
@@ -53,7 +44,7 @@ impl Audited {
         let publish = ["publish", "set.aecp", "--store", &store, "--channel", "prod"];
         let published = aecp(at, &[&publish[..], &["--key", "keys/private.pem"]].concat());
         assert!(published.status.success(), "{published:?}");
-        decide(config(at, &at.join("state"), &at.join("store")));
+        decide(sidecar(at, &at.join("state"), &at.join("store")));
         let key = fs::read_to_string(at.join("store/audit/web-1/vkey")).unwrap();
         Self { folder, key }
     }
@@ -84,28 +75,6 @@ impl Audited {
             (fault["entry"].as_u64().unwrap(), fault["kind"].as_str().unwrap().to_owned())
         };
         faults.iter().map(fault).collect()
-    }
-}
-
-/// A sidecar of the folder's store and root, whose log `web-1` goes from its state folder to a store of its own.
-fn config(folder: &Path, state: &Path, audit: &Path) -> SidecarConfig {
-    SidecarConfig {
-        store: url(&folder.join("store")),
-        channel: "prod".parse().unwrap(),
-        root: TrustRoot::pinned(&fs::read(folder.join("keys/root.json")).unwrap()).unwrap(),
-        state: state.to_owned(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        poll: Duration::from_secs(60),
-        point: None,
-        limits: Limits::default(),
-        explain: false,
-        audit: AuditConfig {
-            store: Some(url(audit)),
-            instance: Some("web-1".parse().unwrap()),
-            witnesses: None,
-            shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
-            recording: Recording::default(),
-        },
     }
 }
 
@@ -212,7 +181,7 @@ fn what_another_key_signed_is_not_believed_and_two_histories_are_seen() {
     fs::remove_dir_all(back.join("decisions")).unwrap();
     fs::remove_file(back.join("shipped.json")).unwrap();
     let elsewhere = audited.folder.path().join("elsewhere");
-    let run = |store: &Path| decide(config(audited.folder.path(), &back, store));
+    let run = |store: &Path| decide(sidecar(audited.folder.path(), &back, store));
     // Over the store that has its first history it refuses to write a second one.
     let store = audited.folder.path().join("store");
     let before = fs::read(store.join(log).join("checkpoint")).unwrap();
@@ -304,7 +273,7 @@ fn what_a_sidecar_saw_is_accounted_for_and_a_record_that_never_was_is_missed() {
     assert!(published.status.success(), "{published:?}");
     let both = audited.copy("both");
     copy_folder(&at.join("state"), &at.join("later"));
-    decide(config(at, &at.join("later"), &both));
+    decide(sidecar(at, &at.join("later"), &both));
     let (code, report) = coverage(&both);
     assert_eq!(code, Some(0), "{report}");
     let log = &report["logs"][0];
@@ -422,7 +391,7 @@ fn releases_under_a_successor_of_the_root_verify() {
     let keys = ["--key", "next/private.pem", "--root", "root2.json"];
     let published = aecp(at, &[&publish[..], &keys].concat());
     assert!(published.status.success(), "{published:?}");
-    decide(config(at, &at.join("state-2"), &at.join("second")));
+    decide(sidecar(at, &at.join("state-2"), &at.join("second")));
     let vkey = fs::read_to_string(at.join("second/audit/web-1/vkey")).unwrap();
     let second = url(&at.join("second"));
     let verify = ["audit", "verify", "--store", &second, "--key", &vkey, "--releases", &store];

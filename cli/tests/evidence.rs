@@ -4,19 +4,12 @@
 
 mod helpers;
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
-use aecp_contract::{
-    dsse::{Envelope, key_id},
-    trust::TrustRoot,
-};
-use aecp_enforcer::{
-    AuditConfig, Sidecar, SidecarConfig,
-    record::{Recording, Shipping},
-    server::Limits,
-};
+use aecp_contract::dsse::{Envelope, key_id};
+use aecp_enforcer::Sidecar;
 use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
-use helpers::{aecp, err, out};
+use helpers::{aecp, err, out, sidecar, url};
 use serde_json::Value;
 
 const SET: &str = r#"
@@ -57,30 +50,9 @@ const PACK: &str = "pack.json";
 const DENIED: usize = 7;
 const OTHERS: usize = 4;
 
-fn url(folder: &Path) -> String {
-    format!("file://{}", folder.display())
-}
-
 /// Decides requests with the release of the folder's store, and carries the log to the folder `audit`.
 fn decide(folder: &Path) {
-    let config = SidecarConfig {
-        store: url(&folder.join("store")),
-        channel: "prod".parse().unwrap(),
-        root: TrustRoot::pinned(&fs::read(folder.join("keys/root.json")).unwrap()).unwrap(),
-        state: folder.join("state"),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        poll: Duration::from_secs(60),
-        point: None,
-        limits: Limits::default(),
-        explain: false,
-        audit: AuditConfig {
-            store: Some(url(&folder.join("audit"))),
-            instance: Some("web-1".parse().unwrap()),
-            witnesses: None,
-            shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
-            recording: Recording::default(),
-        },
-    };
+    let config = sidecar(folder, &folder.join("state"), &folder.join("audit"));
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let sidecar = Sidecar::start(config).await.unwrap();
         sidecar.enforcer().watch().wait_for(Option::is_some).await.unwrap();

@@ -4,19 +4,14 @@
 
 mod helpers;
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use aecp_contract::{
     audit::{Entry, Event, RecordedValue},
     tlog::tile::read_entries,
-    trust::TrustRoot,
 };
-use aecp_enforcer::{
-    AuditConfig, Sidecar, SidecarConfig,
-    record::{AttributeRules, Recording, Shipping},
-    server::Limits,
-};
-use helpers::{aecp, err, out};
+use aecp_enforcer::{Sidecar, SidecarConfig, record::AttributeRules};
+use helpers::{aecp, err, out, sidecar, url};
 use serde_json::{Value, json};
 
 const SET: &str = r#"
@@ -49,34 +44,17 @@ fn request(name: &str) -> Value {
     })
 }
 
-fn url(folder: &Path) -> String {
-    format!("file://{}", folder.display())
-}
-
 fn config(at: &Path) -> SidecarConfig {
     let rules = AttributeRules {
         clear: vec!["transfer.amount".parse().unwrap()],
         mask: vec!["customer.card".parse().unwrap()],
         omit: vec!["secret.*".parse().unwrap()],
     };
-    SidecarConfig {
-        store: url(&at.join("store")),
-        channel: "prod".parse().unwrap(),
-        root: TrustRoot::pinned(&fs::read(at.join("keys/root.json")).unwrap()).unwrap(),
-        state: at.join("state"),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        poll: Duration::from_secs(60),
-        point: None,
-        limits: Limits::default(),
-        explain: false,
-        audit: AuditConfig {
-            store: Some(url(&at.join("audit"))),
-            instance: Some("web-1".parse().unwrap()),
-            witnesses: None,
-            shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 24 },
-            recording: Recording { attributes: rules, deny_unrecorded: false },
-        },
-    }
+    let mut config = sidecar(at, &at.join("state"), &at.join("audit"));
+    config.audit.recording.attributes = rules;
+    // As where the log is in a bucket that nothing can be removed from.
+    config.audit.openings = Some(url(&at.join("erasable")));
+    config
 }
 
 /// Decides these requests, and stops in order.
@@ -130,8 +108,20 @@ fn what_a_request_said_is_committed_to_revealed_with_proof_and_erased_for_good()
     let audit = url(&at.join("audit"));
     let key = fs::read_to_string(at.join("audit/audit/web-1/vkey")).unwrap();
     let verify = || run(&["audit", "verify", "--store", &audit, "--key", key.trim()]);
+    let erasable = url(&at.join("erasable"));
     let reveal = |entry: &str| -> Value {
-        let reveal = ["audit", "reveal", "--store", &audit, "--log", "web-1", "--entry", entry];
+        let reveal = [
+            "audit",
+            "reveal",
+            "--store",
+            &audit,
+            "--openings",
+            &erasable,
+            "--log",
+            "web-1",
+            "--entry",
+            entry,
+        ];
         let report = run(&[&reveal[..], &["--key", key.trim(), "--format", "json"]].concat());
         serde_json::from_str(&report).unwrap()
     };
@@ -166,33 +156,74 @@ fn what_a_request_said_is_committed_to_revealed_with_proof_and_erased_for_good()
     assert_eq!(values["customer.card"], "****1111");
     assert!(values["secret.code"].is_null());
 
-    let erase = |what: &[&str]| run(&[&["audit", "erase", "--store", &audit], what].concat());
+    // What a crash left of an upload is found too.
+    fs::write(at.join("erasable/openings/web-1/0.jsonl#7"), "client-299").unwrap();
+    let erase = |what: &[&str]| run(&[&["audit", "erase", "--store", &erasable], what].concat());
     assert!(erase(&["--where", "customer.name=\"client-7\""]).contains("1 entry's values"));
     assert!(erase(&["--where", "customer.name=\"client-7\""]).contains("0 entries'"));
     assert!(erase(&["--log", "web-1", "--entry", "300"]).contains("1 entry's values"));
     for gone in ["client-7\"", "client-299"] {
-        assert!(!holds(&at.join("audit"), gone), "{gone}");
+        assert!(!holds(&at.join("audit"), gone) && !holds(&at.join("erasable"), gone), "{gone}");
     }
     assert!(reveal("8")["values"]["customer.name"].is_null());
     assert_eq!(reveal("8")["values"]["customer.card"], "****1111");
     assert_eq!(reveal("9")["values"]["customer.name"], "client-8");
-    let text =
-        ["audit", "reveal", "--store", &audit, "--log", "web-1", "--entry", "8", "--key", key.trim()];
+    let text = [
+        "audit",
+        "reveal",
+        "--store",
+        &audit,
+        "--openings",
+        &erasable,
+        "--log",
+        "web-1",
+        "--entry",
+        "8",
+        "--key",
+        key.trim(),
+    ];
     assert!(run(&text).contains("customer.name = erased"), "{}", run(&text));
     verify();
 
+    let elsewhere = run(&[
+        "audit",
+        "reveal",
+        "--store",
+        &audit,
+        "--log",
+        "web-1",
+        "--entry",
+        "9",
+        "--key",
+        key.trim(),
+    ]);
+    assert!(elsewhere.contains("customer.name = no opening here"), "{elsewhere}");
+
     // The enforcer goes on in the same bundle, and brings nothing back.
     decide(at, &[request("later")]);
-    assert!(!holds(&at.join("audit"), "client-299"), "erased stays erased");
-    assert!(holds(&at.join("audit/openings"), "later"));
+    assert!(!holds(&at.join("erasable"), "client-299"), "erased stays erased");
+    assert!(holds(&at.join("erasable/openings"), "later"));
     verify();
     // An opening of other values is none.
-    let file = at.join("audit/openings/web-1/0.jsonl");
+    let file = at.join("erasable/openings/web-1/0.jsonl");
     let forged = fs::read_to_string(&file).unwrap().replace("client-8\"", "client-x\"");
     fs::write(&file, forged).unwrap();
     let forged = aecp(
         at,
-        &["audit", "reveal", "--store", &audit, "--log", "web-1", "--entry", "9", "--key", key.trim()],
+        &[
+            "audit",
+            "reveal",
+            "--store",
+            &audit,
+            "--openings",
+            &erasable,
+            "--log",
+            "web-1",
+            "--entry",
+            "9",
+            "--key",
+            key.trim(),
+        ],
     );
     assert_eq!(forged.status.code(), Some(1));
     assert!(out(&forged).contains("other values"), "{}", out(&forged));

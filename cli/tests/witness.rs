@@ -142,6 +142,7 @@ impl Place {
             explain: false,
             audit: AuditConfig {
                 store: Some(url(store)),
+                openings: None,
                 instance: Some("web-1".parse().unwrap()),
                 witnesses: Some(policy.parse().unwrap()),
                 shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },

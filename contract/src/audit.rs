@@ -418,6 +418,24 @@ mod tests {
         assert_eq!(read.attributes.len() as u64 + read.omitted_attributes, 2_000);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_commitment_binds_to_its_salt_path_and_value(
+            salts in proptest::array::uniform2(proptest::prelude::any::<[u8; 16]>()),
+            texts in proptest::array::uniform2("[a-z.]{0,6}"),
+            values in proptest::array::uniform2("\"[a-z]{0,6}\""),
+        ) {
+            let all = |salt: usize, text: usize, value: usize| {
+                (salts[salt], &texts[text], &values[value])
+            };
+            let commit = |(salt, path, value): ([u8; 16], &String, &String)| commitment(&Salt(salt), path, value);
+            for other in 1..8 {
+                let (one, two) = (all(0, 0, 0), all(other & 1, other >> 1 & 1, other >> 2));
+                proptest::prop_assert_eq!(commit(one) == commit(two), one == two);
+            }
+        }
+    }
+
     #[test]
     fn an_opening_opens_what_was_committed_to_and_nothing_else() {
         let salt = Salt([7; 16]);

@@ -1,13 +1,13 @@
 //! What was decided: a verdict with its names, or a denial with its reason. One type for both, so that errors
 //! are answered and recorded like any other denial.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use aecp_contract::{
     audit::{DecisionRecord, PolicyRef, ReleaseRef},
     digest::Digest,
     explain::Found,
-    manifest::{Action, AuditLevel, Enforcement, PolicyInfo},
+    manifest::{Action, AuditLevel, PolicyInfo},
     request::{AuthZenRequest, RequestError},
     slots::SlotBuffer,
     value::Attribute,
@@ -15,6 +15,12 @@ use aecp_contract::{
 };
 use serde::{Serialize, Serializer};
 
+mod findings;
+mod said;
+
+pub use self::findings::Findings;
+pub(crate) use self::findings::Line;
+use self::{findings::Audience, said::Said};
 use crate::{
     policy::{DecisionError, PolicyInstance, PolicyPre},
     record::Entry,
@@ -58,42 +64,6 @@ impl Reason {
 impl Serialize for Reason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
-    }
-}
-
-/// What a request had for the attributes of the set, until it is on record.
-#[derive(Clone, Default)]
-enum Said {
-    /// It is not to be recorded.
-    #[default]
-    Nothing,
-    /// As the policies saw it.
-    Slots(Box<SlotBuffer>),
-    /// More than is kept: so many attributes.
-    TooMuch(u64),
-}
-
-/// The most bytes that a request's attributes may take to be recorded. An entry of the log holds about as many.
-const MAX_SAID_BYTES: usize = 64 << 10;
-
-impl Said {
-    fn of(result: &Result<Verdict, DecisionError>, slots: &SlotBuffer) -> Self {
-        match result {
-            Ok(verdict) if verdict.audit == AuditLevel::None => Self::Nothing,
-            Err(DecisionError::Request(_)) => Self::Nothing,
-            _ if slots.content().len() > MAX_SAID_BYTES => {
-                let missing = |slot: &usize| !slots.is_missing(*slot);
-                Self::TooMuch((0..slots.count()).filter(missing).count() as u64)
-            }
-            _ => Self::Slots(Box::new(slots.snapshot())),
-        }
-    }
-}
-
-/// Requests are not for logs.
-impl fmt::Debug for Said {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Said(…)")
     }
 }
 
@@ -286,19 +256,15 @@ impl Decided {
         }
     }
 
+    /// Forgets what the request said if it takes more than so many bytes; how many attributes it had stays known.
+    pub(crate) fn forget_above(&mut self, bytes: usize) {
+        self.said.forget_above(bytes);
+    }
+
     /// What the request had for each attribute of the set, by path, and how many attributes are not known any more.
     pub(crate) fn said(&self) -> (impl Iterator<Item = (&str, Attribute)>, u64) {
         let attributes = self.set.as_deref().map_or(&[][..], |set| &set.manifest().attributes);
-        let (slots, unknown) = match &self.said {
-            Said::Nothing => (None, 0),
-            Said::TooMuch(attributes) => (None, *attributes),
-            Said::Slots(slots) => (Some(slots), 0),
-        };
-        let told = attributes.iter().enumerate().filter_map(move |(slot, declared)| {
-            let attribute = slots?.get(slot, &declared.ty);
-            (attribute != Attribute::Missing).then_some((declared.path.as_str(), attribute))
-        });
-        (told, unknown)
+        (self.said.attributes(attributes), self.said.unknown())
     }
 
     /// All that was found, for auditors.
@@ -331,97 +297,6 @@ impl Decided {
 impl Serialize for Decided {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Line { decision: self.decision, findings: self.findings() }.serialize(serializer)
-    }
-}
-
-/// A decision and what led to it, as one JSON object.
-#[derive(Serialize)]
-pub(crate) struct Line<'a> {
-    pub(crate) decision: Decision,
-    #[serde(flatten)]
-    pub(crate) findings: Findings<'a>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Audience {
-    Caller,
-    Auditor,
-}
-
-/// What led to a decision, as members of a JSON object.
-#[derive(Clone, Copy)]
-pub struct Findings<'a> {
-    decided: &'a Decided,
-    audience: Audience,
-    release: Option<u64>,
-}
-
-impl Serialize for Findings<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap as _;
-        let mut members = serializer.serialize_map(None)?;
-        let decided = self.decided;
-        members.serialize_entry("violated", &Policies(self, &decided.violated))?;
-        members.serialize_entry("indeterminate", &Policies(self, &decided.indeterminate))?;
-        if !decided.uncovered.is_empty() {
-            members.serialize_entry("default_deny", &Names(decided))?;
-        }
-        if !decided.obligations.is_empty() {
-            members.serialize_entry("obligations", &Obligations(decided))?;
-        }
-        if let Some(reason) = decided.reason {
-            members.serialize_entry("reason", &reason)?;
-        }
-        if let Some(serial) = self.release {
-            members.serialize_entry("release", &serial)?;
-        }
-        members.end()
-    }
-}
-
-struct Policies<'a>(&'a Findings<'a>, &'a [u32]);
-
-impl Serialize for Policies<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Entry<'a> {
-            policy: &'a str,
-            enforcement: Enforcement,
-        }
-        let Self(findings, indexes) = self;
-        let visible = |policy: &&PolicyInfo| {
-            findings.audience == Audience::Auditor || policy.enforcement != Enforcement::AuditOnly
-        };
-        serializer.collect_seq(
-            findings
-                .decided
-                .named(indexes)
-                .filter(visible)
-                .map(|policy| Entry { policy: &policy.name, enforcement: policy.enforcement }),
-        )
-    }
-}
-
-struct Obligations<'a>(&'a Decided);
-
-impl<'a> Serialize for Obligations<'a> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Entry<'a> {
-            policy: &'a str,
-            action: &'a Action,
-        }
-        let entry =
-            |(policy, action): (&'a PolicyInfo, &'a Action)| Entry { policy: &policy.name, action };
-        serializer.collect_seq(self.0.obligations().map(entry))
-    }
-}
-
-struct Names<'a>(&'a Decided);
-
-impl Serialize for Names<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.default_deny())
     }
 }
 

@@ -57,6 +57,10 @@ struct Arguments {
     #[arg(long, env = "AECP_AUDIT_STORE", value_name = "URL")]
     audit_store: Option<String>,
 
+    /// Store for what opens the log's commitments, if not the log's own: one that may erase, without old versions
+    #[arg(long, env = "AECP_AUDIT_OPENINGS", value_name = "URL")]
+    audit_openings: Option<String>,
+
     /// How often to carry the log of decisions to its store
     #[arg(long, env = "AECP_AUDIT_EVERY", default_value = "1m", value_name = "TIME", value_parser = interval)]
     audit_every: Duration,
@@ -83,8 +87,8 @@ struct Arguments {
     #[arg(long, env = "AECP_AUDIT_OMIT", value_name = "PATH", value_delimiter = ',')]
     audit_omit: Vec<PathPattern>,
 
-    /// Deny what policies say AUDIT: OPTIONAL of, too, while records are lost: the queue or the spool is full, or the disk
-    /// refuses
+    /// Let no decision leave unrecorded: what policies say AUDIT: OPTIONAL of waits for its record too, and is denied
+    /// without it
     #[arg(long, env = "AECP_AUDIT_DENY_UNRECORDED")]
     audit_deny_unrecorded: bool,
 
@@ -144,6 +148,7 @@ async fn main() -> anyhow::Result<()> {
         point: arguments.point,
         audit: AuditConfig {
             store: arguments.audit_store,
+            openings: arguments.audit_openings,
             instance: arguments.instance,
             witnesses: arguments.audit_witnesses.as_deref().map(log_policy).transpose()?,
             shipping: Shipping { every: arguments.audit_every, spool_bytes: arguments.audit_spool },

@@ -37,6 +37,11 @@ use spool::Spool;
 /// Decisions that may wait to be written.
 const QUEUE: usize = 16_384;
 
+/// So many of them may wait with all that their requests said; beyond it only with as much as this, so that a slow disk
+/// does not fill the memory.
+const CROWD: usize = 1024;
+const CROWDED_BYTES: usize = 4 << 10;
+
 /// Decisions that a subscriber may lag behind before it misses some.
 const SUBSCRIPTION: usize = 1024;
 
@@ -78,8 +83,8 @@ pub struct Entry {
 pub struct Recording {
     /// How much of what requests said.
     pub attributes: AttributeRules,
-    /// Whether decisions that may go unrecorded (`AUDIT: OPTIONAL`) are denied where their record is known to be lost: the
-    /// queue or the spool is full, or the disk refuses.
+    /// Whether decisions that may go unrecorded (`AUDIT: OPTIONAL`) wait for their record all the same, and are denied
+    /// without it.
     pub deny_unrecorded: bool,
 }
 
@@ -218,11 +223,18 @@ impl Recorder {
     }
 
     /// Queues a decision for the record. Several of one batch are queued first and waited for together.
-    pub async fn submit(&self, decided: Decided, context: &RequestContext) -> Pending {
+    pub async fn submit(&self, mut decided: Decided, context: &RequestContext) -> Pending {
         let latency = context.started.elapsed();
-        let audit = decided.audit();
+        let level = decided.audit();
+        let audit = match level {
+            AuditLevel::Optional if self.deny_unrecorded => AuditLevel::Required,
+            level => level,
+        };
+        if self.queue.capacity() < QUEUE - CROWD {
+            decided.forget_above(CROWDED_BYTES);
+        }
         let release = decided.release().map(ReleaseId::to_ref);
-        self.metrics.coverage.decided(context.point, release, audit);
+        self.metrics.coverage.decided(context.point, release, level);
         let entry = Arc::new(Entry {
             time: now(),
             request_id: Arc::clone(&context.request_id),
@@ -234,15 +246,11 @@ impl Recorder {
         let durable = match audit {
             AuditLevel::None => None,
             AuditLevel::Optional => {
-                let lost = self.deny_unrecorded && self.shared.is_losing();
-                if lost || self.queue.try_send(Job::Write(Arc::clone(&entry), None)).is_err() {
+                if self.queue.try_send(Job::Write(Arc::clone(&entry), None)).is_err() {
                     self.shared.dropped.fetch_add(1, Ordering::Relaxed);
                     self.metrics.record_dropped();
-                    // The other end is gone, which reads as a failure.
-                    self.deny_unrecorded.then(|| oneshot::channel().1)
-                } else {
-                    None
                 }
+                None
             }
             AuditLevel::Required => {
                 let (done, durable) = oneshot::channel();

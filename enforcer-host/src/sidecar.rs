@@ -51,6 +51,8 @@ pub struct SidecarConfig {
 pub struct AuditConfig {
     /// The store's URL; `None` keeps the log in the state folder, in the same form.
     pub store: Option<String>,
+    /// The URL of the store for what opens the log's commitments; `None` is the log's own.
+    pub openings: Option<String>,
     /// What the log is called; `None` takes the name of the machine and of the log's key.
     pub instance: Option<Name>,
     /// Who must cosign its checkpoints before they are published; the logs that it names do not matter here.
@@ -65,7 +67,7 @@ impl Default for AuditConfig {
     fn default() -> Self {
         let shipping = Shipping { every: Duration::from_secs(60), spool_bytes: 1 << 30 };
         let recording = Recording::default();
-        Self { store: None, instance: None, witnesses: None, shipping, recording }
+        Self { store: None, openings: None, instance: None, witnesses: None, shipping, recording }
     }
 }
 
@@ -140,6 +142,10 @@ fn shipper(
     let files = (state.decisions(), state.shipped());
     let shipper = Shipper::open(identity, recorder, store, files, audit.shipping, Arc::clone(metrics))
         .map_err(|error| StartError::Shipped { path: state.shipped(), error })?;
+    let shipper = match &audit.openings {
+        Some(url) => shipper.opened_in(Store::open(url)?),
+        None => shipper,
+    };
     match &audit.witnesses {
         Some(policy) => Ok(shipper.witnessed(policy.clone())?),
         None => Ok(shipper),

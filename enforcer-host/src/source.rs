@@ -210,7 +210,8 @@ impl ReleaseSource {
         unless: Option<&str>,
     ) -> Result<Option<(ChannelPointer, Option<String>)>, Refusal> {
         let key = layout::channel(&self.channel);
-        let Some(Object { bytes, tag }) = self.store.get(&key, MAX_POINTER_BYTES, unless).await? else {
+        let Some(Object { bytes, tag, .. }) = self.store.get(&key, MAX_POINTER_BYTES, unless).await?
+        else {
             return Ok(None);
         };
         Ok(Some((ChannelPointer::from_json(&bytes, &self.channel)?, tag)))

@@ -6,8 +6,8 @@ use aecp_contract::refusal::{Code, Refusal};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use object_store::{
-    BackoffConfig, ClientConfigKey, GetOptions, ObjectStore, ObjectStoreExt as _, ObjectStoreScheme,
-    PutMode, PutOptions, RetryConfig, UpdateVersion,
+    BackoffConfig, ClientConfigKey, GetOptions, ObjectStore, ObjectStoreScheme, PutMode, PutOptions,
+    RetryConfig, UpdateVersion,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
     azure::{AzureConfigKey, MicrosoftAzureBuilder},
     gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
@@ -38,6 +38,8 @@ const RETRIES: RetryConfig = RetryConfig {
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     prefix: Path,
+    /// Whether it is a local folder.
+    is_folder: bool,
 }
 
 /// The store's URL or the environment does not describe a store.
@@ -93,7 +95,7 @@ impl Store {
             }
             _ => return Err(another()),
         };
-        Ok(Self { objects, prefix })
+        Ok(Self { objects, prefix, is_folder: parsed.scheme() == "file" })
     }
 
     /// The store in a local folder, by its absolute path.
@@ -105,7 +107,8 @@ impl Store {
             url: folder.display().to_string(),
             detail: error.to_string(),
         })?;
-        Ok(Self { objects: Arc::new(LocalFileSystem::new().with_fsync(true)), prefix })
+        let objects = Arc::new(LocalFileSystem::new().with_fsync(true));
+        Ok(Self { objects, prefix, is_folder: true })
     }
 
     /// The store itself.
@@ -120,8 +123,8 @@ impl Store {
         self.prefix.parts().chain(Path::from(key).parts()).collect()
     }
 
-    /// Writes an object in the place of the one that was read with this entity tag, or where none was (`None`); `false` if it
-    /// was changed meanwhile. A local folder knows no tags: there the last one to write wins.
+    /// Writes an object in the place of the version that was read, or where none was (`None`); `false` if it was changed
+    /// meanwhile. A local folder knows no versions: there the last one to write wins.
     ///
     /// # Errors
     /// The store's own.
@@ -129,21 +132,19 @@ impl Store {
         &self,
         key: &str,
         bytes: Bytes,
-        read: Option<Option<String>>,
+        read: Option<UpdateVersion>,
     ) -> Result<bool, object_store::Error> {
         let mode = match read {
             None => PutMode::Create,
-            Some(e_tag) => PutMode::Update(UpdateVersion { e_tag, version: None }),
+            Some(_) if self.is_folder => PutMode::Overwrite,
+            Some(version) => PutMode::Update(version),
         };
         let (path, options) = (self.path(key), PutOptions { mode, ..PutOptions::default() });
-        match self.objects.put_opts(&path, bytes.clone().into(), options).await {
+        match self.objects.put_opts(&path, bytes.into(), options).await {
             Ok(_) => Ok(true),
             Err(
                 object_store::Error::Precondition { .. } | object_store::Error::AlreadyExists { .. },
             ) => Ok(false),
-            Err(object_store::Error::NotImplemented { .. }) => {
-                self.objects.put(&path, bytes.into()).await.map(|_| true)
-            }
             Err(error) => Err(error),
         }
     }
@@ -170,7 +171,7 @@ impl Store {
         if result.meta.size > limit {
             return Err(too_large());
         }
-        let tag = result.meta.e_tag.clone();
+        let (tag, version) = (result.meta.e_tag.clone(), result.meta.version.clone());
         let mut bytes = BytesMut::with_capacity(result.meta.size as usize);
         let mut body = result.into_stream();
         while let Some(chunk) = body.next().await {
@@ -180,7 +181,7 @@ impl Store {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Some(Object { bytes: bytes.freeze(), tag }))
+        Ok(Some(Object { bytes: bytes.freeze(), tag, version }))
     }
 
     /// The names directly below a key: of objects and of folders, in byte order.
@@ -206,6 +207,16 @@ pub struct Object {
     pub bytes: Bytes,
     /// Its entity tag, where the store has them.
     pub tag: Option<String>,
+    /// Its version, where the store has them: Google Cloud Storage's generation.
+    pub version: Option<String>,
+}
+
+impl Object {
+    /// What [`Store::replace`] asks for.
+    #[must_use]
+    pub fn read(&self) -> UpdateVersion {
+        UpdateVersion { e_tag: self.tag.clone(), version: self.version.clone() }
+    }
 }
 
 fn refusal(key: &str, error: &object_store::Error) -> Refusal {
@@ -265,7 +276,11 @@ mod tests {
             .with_skip_signature(true)
             .with_allow_http(true)
             .with_retry(RETRIES);
-        let store = Store { objects: Arc::new(builder.build().unwrap()), prefix: Path::default() };
+        let store = Store {
+            objects: Arc::new(builder.build().unwrap()),
+            prefix: Path::default(),
+            is_folder: false,
+        };
         let get = tokio::time::timeout(Duration::from_secs(15), store.get("x", 1, None));
         assert_eq!(get.await.unwrap().unwrap_err().code, Code::StoreUnavailable);
     }

@@ -12,7 +12,7 @@ impl LogReader {
     /// [`Opening::opens`] says whether one fits its entry.
     pub(crate) async fn openings(&self, bundle: u64) -> anyhow::Result<BTreeMap<u64, Opening>> {
         let key = layout::openings(&self.name, bundle);
-        let bytes = match self.store.get(&key, MAX_OPENINGS, None).await {
+        let bytes = match self.openings.get(&key, MAX_OPENINGS, None).await {
             Ok(object) => object.context("the store gave nothing")?.bytes,
             Err(refusal) if refusal.code == Code::NotFound => return Ok(BTreeMap::new()),
             Err(refusal) => return Err(refusal.into()),

@@ -58,6 +58,9 @@ pub(crate) struct Arguments {
     /// The store with the releases, if it is not the first --store
     #[arg(long, value_name = "URL", requires = "root")]
     releases: Option<String>,
+    /// The store with what opens the logs' commitments, if it is not the logs' own
+    #[arg(long, value_name = "URL")]
+    openings: Option<String>,
     /// How many decisions may change
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "threshold")]
     max_flips: u64,
@@ -91,6 +94,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let span = arguments.span;
     let results = block_on(async {
         let (logs, policy) = arguments.sources.logs().await?;
+        let opened = logs.into_iter().map(|log| log.opened_from(arguments.openings.as_deref()));
+        let logs = opened.collect::<anyhow::Result<Vec<_>>>()?;
         let (sender, jobs) = mpsc::channel(QUEUE);
         let jobs = Arc::new(Mutex::new(jobs));
         let workers: Vec<_> = (0..thread::available_parallelism().map_or(1, usize::from))

@@ -4,8 +4,17 @@
 #![allow(dead_code, reason = "each test program uses some of them")]
 
 use std::{
+    fs,
     path::Path,
     process::{Command, Output},
+    time::Duration,
+};
+
+use aecp_contract::trust::TrustRoot;
+use aecp_enforcer::{
+    AuditConfig, SidecarConfig,
+    record::{Recording, Shipping},
+    server::Limits,
 };
 
 /// Runs the program in a folder.
@@ -21,4 +30,32 @@ pub(crate) fn out(output: &Output) -> String {
 /// What it wrote to standard error.
 pub(crate) fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A store in a folder.
+pub(crate) fn url(folder: &Path) -> String {
+    format!("file://{}", folder.display())
+}
+
+/// A sidecar of the store and the root in a folder, whose log `web-1` goes from its state folder to a store of its own.
+pub(crate) fn sidecar(folder: &Path, state: &Path, audit: &Path) -> SidecarConfig {
+    SidecarConfig {
+        store: url(&folder.join("store")),
+        channel: "prod".parse().unwrap(),
+        root: TrustRoot::pinned(&fs::read(folder.join("keys/root.json")).unwrap()).unwrap(),
+        state: state.to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        poll: Duration::from_secs(60),
+        point: None,
+        limits: Limits::default(),
+        explain: false,
+        audit: AuditConfig {
+            store: Some(url(audit)),
+            instance: Some("web-1".parse().unwrap()),
+            openings: None,
+            witnesses: None,
+            shipping: Shipping { every: Duration::from_millis(50), spool_bytes: 1 << 20 },
+            recording: Recording::default(),
+        },
+    }
 }

@@ -15,9 +15,10 @@ use aecp_contract::{
     tlog::tile::TILE_WIDTH,
 };
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 
-use super::ShipError;
+use super::{ShipError, ship::UPLOADS};
 use crate::store::Store;
 
 /// How a line of the spool begins that is no entry.
@@ -63,18 +64,20 @@ pub(super) async fn carry(
     for (seq, opening) in openings {
         bundles.entry(seq / TILE_WIDTH).or_default().push((seq, opening));
     }
-    for (bundle, openings) in bundles {
-        let key = layout::openings(instance, bundle);
-        let mut attempts = 0;
-        while !add(store, &key, &openings).await? {
-            attempts += 1;
-            if attempts == ATTEMPTS {
-                let error = io::Error::other(format!("`{key}` is being changed all the time"));
-                return Err(ShipError::Disk(error));
+    stream::iter(bundles)
+        .map(async |(bundle, openings)| {
+            let key = layout::openings(instance, bundle);
+            for _ in 0..ATTEMPTS {
+                if add(store, &key, &openings).await? {
+                    return Ok(());
+                }
             }
-        }
-    }
-    Ok(())
+            let error = io::Error::other(format!("`{key}` is being changed all the time"));
+            Err(ShipError::Disk(error))
+        })
+        .buffer_unordered(UPLOADS)
+        .try_collect()
+        .await
 }
 
 /// Adds the openings that a file has not yet; `false` if it was changed meanwhile.
@@ -84,8 +87,8 @@ async fn add(store: &Store, key: &str, openings: &[(u64, Vec<u8>)]) -> Result<bo
         seq: u64,
     }
     let failed = |error| ShipError::Store { key: key.to_owned(), error };
-    let (there, tag) = match store.get(key, MAX_BUNDLE, None).await {
-        Ok(Some(object)) => (object.bytes, Some(object.tag)),
+    let (there, read) = match store.get(key, MAX_BUNDLE, None).await {
+        Ok(Some(object)) => (object.bytes.clone(), Some(object.read())),
         Ok(None) => (Bytes::new(), None),
         Err(refusal) if refusal.code == Code::NotFound => (Bytes::new(), None),
         Err(refusal) => {
@@ -105,5 +108,5 @@ async fn add(store: &Store, key: &str, openings: &[(u64, Vec<u8>)]) -> Result<bo
     if bytes.len() == there.len() {
         return Ok(true);
     }
-    store.replace(key, bytes.into(), tag).await.map_err(failed)
+    store.replace(key, bytes.into(), read).await.map_err(failed)
 }

@@ -36,7 +36,7 @@ use crate::{metrics::Metrics, state::write_whole, store::Store};
 const BUNDLES: u64 = 16;
 
 /// Files that are on their way at once.
-const UPLOADS: usize = 8;
+pub(super) const UPLOADS: usize = 8;
 
 /// The longest pause while the store does not answer.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
@@ -59,6 +59,8 @@ pub struct Shipper {
     identity: LogIdentity,
     recorder: Arc<Recorder>,
     store: Store,
+    /// Where what opens the log's commitments goes.
+    openings: Store,
     spool: SpoolReader,
     state: PathBuf,
     shipped: Shipped,
@@ -133,6 +135,7 @@ impl Shipper {
         Ok(Self {
             identity,
             recorder,
+            openings: store.clone(),
             store,
             spool,
             state,
@@ -142,6 +145,12 @@ impl Shipper {
             witnesses: None,
             metrics,
         })
+    }
+
+    /// Carries what opens the log's commitments into this store.
+    #[must_use]
+    pub fn opened_in(self, openings: Store) -> Self {
+        Self { openings, ..self }
     }
 
     /// Publishes no checkpoint before the quorum of this policy has cosigned it.
@@ -211,7 +220,7 @@ impl Shipper {
         let end = size.min(start + BUNDLES * TILE_WIDTH);
         let Read { entries, openings } = self.spool.read(start, end)?;
         let new = openings.into_iter().filter(|(seq, _)| *seq >= old).collect();
-        openings::carry(&self.store, &self.identity.instance, new).await?;
+        openings::carry(&self.openings, &self.identity.instance, new).await?;
         let mut files = Vec::new();
         for (bundle, entries) in (start / TILE_WIDTH..).zip(entries.chunks(TILE_WIDTH as usize)) {
             let mut bytes = Vec::new();

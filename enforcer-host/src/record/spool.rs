@@ -27,7 +27,7 @@ const MAX_LINE: usize = openings::MAX_LINE + 1;
 pub(super) struct Left {
     /// The number of the next entry; the first one is 0.
     pub(super) next_seq: u64,
-    /// The time of the last entry.
+    /// The time of the last entry, after which all that is decided from now on comes.
     pub(super) last_time: Option<Timestamp>,
     /// Whether it stopped in order.
     pub(super) stopped: bool,

@@ -41,7 +41,7 @@ const ENFORCER: &str = concat!("aecp-enforcer ", env!("CARGO_PKG_VERSION"));
 pub(super) struct Writer {
     log: Box<dyn Log>,
     next_seq: u64,
-    /// The time of the last entry, if it is known.
+    /// The time of the last decision, if it is known.
     last_time: Option<Timestamp>,
     attributes: Attributes,
     /// How the last writer ended, until that is on record.
@@ -63,15 +63,6 @@ pub(super) struct Shared {
     pub(super) late: AtomicU64,
     /// Whether the disk holds as many entries as it may that the store has not taken.
     pub(super) full: AtomicBool,
-    /// Whether the disk refused the last records.
-    pub(super) failing: AtomicBool,
-}
-
-impl Shared {
-    /// Whether records are known to be lost now.
-    pub(super) fn is_losing(&self) -> bool {
-        self.full.load(Ordering::Relaxed) || self.failing.load(Ordering::Relaxed)
-    }
 }
 
 /// Records that were not kept, not yet said in the log.
@@ -122,7 +113,9 @@ impl Block {
         event: Event,
         mut opened: BTreeMap<String, OpenedValue>,
     ) -> bool {
-        if let Some(behind_ms) = self.last_time.and_then(|last| behind(last, time)) {
+        // The times of decisions are compared with each other: those of other entries are of when they were written.
+        let decision = matches!(event, Event::Decision(_));
+        if decision && let Some(behind_ms) = self.last_time.and_then(|last| behind(last, time)) {
             self.last_time = None;
             self.push(time, Event::Clock(ClockStep { behind_ms }));
         }
@@ -138,7 +131,9 @@ impl Block {
         self.lines.extend(json);
         self.lines.push(b'\n');
         self.count += 1;
-        self.last_time = Some(time);
+        if decision {
+            self.last_time = Some(time);
+        }
         true
     }
 }
@@ -231,7 +226,6 @@ impl Writer {
             Ok(()) => {
                 self.next_seq += block.count;
                 self.last_time = block.last_time;
-                self.shared.failing.store(false, Ordering::Relaxed);
                 self.after = None;
                 self.metrics.recorded(records);
                 self.complain(None);
@@ -248,7 +242,6 @@ impl Writer {
             Err(error) => {
                 // Dropping `waiting` tells each waiter that its record failed.
                 self.lost.disk += records;
-                self.shared.failing.store(true, Ordering::Relaxed);
                 self.metrics.coverage.give_back(counts);
                 self.complain(Some(error));
             }

@@ -156,3 +156,34 @@ pub(super) fn check_defaults(bytes: usize, requests: usize, limits: Limits) -> R
     let detail = format!("defaults of {bytes} bytes for {requests} requests; make several batches");
     Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", detail))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_sound_traceparent_names_a_trace() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let parent = "00f067aa0ba902b7";
+        let read = |value: &str| {
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static("traceparent"), value.parse().unwrap())]);
+            trace_id(&headers).map(|id| id.to_string())
+        };
+        assert_eq!(read(&format!("00-{trace}-{parent}-01")).as_deref(), Some(trace));
+        assert_eq!(read(&format!("cc-{trace}-{parent}-01-of-later-versions")).as_deref(), Some(trace));
+        for bad in [
+            String::new(),
+            trace.to_owned(),
+            format!("00-{trace}-{parent}"),
+            format!("00-{trace}-{parent}-01-more"),
+            format!("ff-{trace}-{parent}-01"),
+            format!("00-{}-{parent}-01", trace.to_uppercase()),
+            format!("00-{}-{parent}-01", "0".repeat(32)),
+            format!("00-{trace}-{}-01", "0".repeat(16)),
+            format!("00-{}-{parent}-01", &trace[1..]),
+        ] {
+            assert_eq!(read(&bad), None, "{bad}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! `aecp audit erase`: personal data out of the trail, while its proofs hold.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs, path::Path};
 
 use aecp_contract::{
     audit::Opening,
@@ -26,8 +26,11 @@ const ATTEMPTS: usize = 10;
 ///
 /// Entries hold salted commitments to values, not the values: these lie beside the log, below openings/, and are what this
 /// erases. The entries, their proofs and `aecp audit verify` hold as before, and nobody can tell the values any more. What
-/// an enforcer records in clear or masked is in the log itself and cannot be erased. An enforcer keeps openings on its own
-/// disk for some minutes, and those of its last 256 entries until others follow.
+/// an enforcer records in clear or masked is in the log itself and cannot be erased.
+///
+/// Where a bucket keeps older versions of objects, the values stay in those until a rule deletes them. Entries that wait
+/// on an enforcer's own disk are not touched: it keeps them in files of up to ten minutes or 16 MiB, which go when all
+/// their entries are in full bundles of 256 in the store.
 ///
 /// In a folder (file:///…), stop the enforcer first: a folder cannot tell that both wrote at once.
 ///
@@ -36,7 +39,7 @@ const ATTEMPTS: usize = 10;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// The store with the logs
+    /// The store with the openings: the logs' own, or the enforcers' --audit-openings
     #[arg(long, value_name = "URL")]
     store: String,
     /// One log alone, by its name below openings/
@@ -68,6 +71,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 names.into_iter().filter_map(|name| name.parse().ok()).collect()
             }
         };
+        if let Some(folder) = arguments.store.strip_prefix("file://") {
+            for log in &logs {
+                remove_cut_off(&Path::new(folder).join("openings").join(log.to_string()))?;
+            }
+        }
         let mut erased = 0;
         for log in logs {
             erased += erase_in(&store, &log, arguments).await?;
@@ -94,6 +102,20 @@ async fn erase_in(store: &Store, log: &Name, arguments: &Arguments) -> anyhow::R
     Ok(erased)
 }
 
+/// Removes what uploads to a folder left that a crash cut off: no object, so that nothing else finds it.
+fn remove_cut_off(folder: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot clear `{}`", folder.display());
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.with_context(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let upload = name.rsplit_once('#').is_some_and(|(_, n)| n.bytes().all(|b| b.is_ascii_digit()));
+        if upload {
+            fs::remove_file(&path).with_context(failed)?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes the file without what is erased. The number of an entry stays, so that its enforcer does not carry it again.
 async fn erase_bundle(store: &Store, key: &str, arguments: &Arguments) -> anyhow::Result<usize> {
     for _ in 0..ATTEMPTS {
@@ -116,7 +138,7 @@ async fn erase_bundle(store: &Store, key: &str, arguments: &Arguments) -> anyhow
             }
             bytes.push(b'\n');
         }
-        if erased == 0 || store.replace(key, bytes.into(), Some(object.tag)).await? {
+        if erased == 0 || store.replace(key, bytes.into(), Some(object.read())).await? {
             return Ok(erased);
         }
     }

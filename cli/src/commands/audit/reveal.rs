@@ -1,7 +1,9 @@
 //! `aecp audit reveal`: what an entry committed to, as long as it is not erased.
 
+use std::collections::BTreeMap;
+
 use aecp_contract::{
-    audit::{Entry, Event, RecordedValue},
+    audit::{Entry, Event, Opening, RecordedValue},
     layout::Name,
     tlog::tile::TILE_WIDTH,
 };
@@ -33,6 +35,9 @@ pub(super) struct Arguments {
     /// The store that older entries were moved to (`aecp audit archive`)
     #[arg(long, value_name = "URL")]
     archive: Option<String>,
+    /// The store with what opens the log's commitments, if it is not the log's own
+    #[arg(long, value_name = "URL")]
+    openings: Option<String>,
     /// The log, by its name below audit/
     #[arg(long, value_name = "NAME")]
     log: Name,
@@ -49,7 +54,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let policy = arguments.trust.policy()?;
     let log = LogReader::new(Store::open(&arguments.store)?, arguments.log.clone());
-    let log = log.archived(arguments.archive.as_deref())?;
+    let log = log.archived(arguments.archive.as_deref())?.opened_from(arguments.openings.as_deref())?;
     let (proof, opening) = block_on(async {
         let proof = Prover::new(log.clone(), &policy).await?.prove(arguments.entry).await?;
         let mut openings = log.openings(arguments.entry / TILE_WIDTH).await?;
@@ -59,10 +64,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let Event::Decision(record) = &entry.event else {
         bail!("entry {} is no decision", arguments.entry);
     };
-    let opened = opening.unwrap_or_else(|| aecp_contract::audit::Opening {
-        seq: arguments.entry,
-        values: Default::default(),
-    });
+    // Erasing leaves the entry's number; without that, the opening is somewhere else, or was never carried.
+    let gone = if opening.is_some() { "erased" } else { "no opening here" };
+    let opened = opening.unwrap_or_else(|| Opening { seq: arguments.entry, values: BTreeMap::new() });
     if !opened.opens(record) {
         anstream::println!("{BAD}not revealed{PLAIN} the opening is of other values than the entry");
         return Ok(Outcome::Bad);
@@ -92,7 +96,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                     (RecordedValue::Clear(_), Some(value)) => (value.to_string(), "recorded in clear"),
                     (RecordedValue::Masked(text), _) => (text.clone(), "masked"),
                     (RecordedValue::Commitment(_), Some(value)) => (value.to_string(), "opened"),
-                    (RecordedValue::Commitment(_), None) => (format!("{CARE}erased{PLAIN}"), ""),
+                    (RecordedValue::Commitment(_), None) => (format!("{CARE}{gone}{PLAIN}"), ""),
                     _ => (format!("{CARE}not of its type{PLAIN}"), ""),
                 };
                 anstream::println!("  {path} = {value}  {FAINT}{how}{PLAIN}");
