@@ -51,7 +51,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         svg: PathBuf,
     },
-    /// Do both and put the tables into docs/benchmarks.md and the plot into docs/growth.svg
+    /// Do all three and put the tables into docs/benchmarks.md and the plot into docs/growth.svg
     Docs,
     /// Measure what durable records of decisions cost on the disk of a folder
     Audit {
@@ -119,7 +119,9 @@ fn main() -> anyhow::Result<()> {
         Command::Docs => {
             let report = compare(250)?;
             let sizes = growth()?;
-            docs::update(&[("compare", report.table()), ("growth", report::growth(&sizes)?)])?;
+            let audit = audit::run(&std::env::temp_dir())?.table()?;
+            let growth = report::growth(&sizes)?;
+            docs::update(&[("compare", report.table()), ("growth", growth), ("audit", audit)])?;
             write(docs::folder().join("growth.svg"), plot::svg(&sizes))?;
         }
         Command::Audit { dir, format } => {
