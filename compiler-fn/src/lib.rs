@@ -27,3 +27,4 @@ pub mod self_check;
 pub mod set;
 pub mod source;
 pub mod testing;
+pub mod upload;
