@@ -14,6 +14,7 @@ pub mod editor;
 pub mod explain;
 pub mod findings;
 pub mod generate;
+pub mod hosted;
 pub mod interpret;
 pub mod language;
 pub mod lifecycle;

@@ -142,8 +142,8 @@ impl Upload {
     }
 }
 
-/// Whether a file of an upload is looked at at all: a policy that no hidden folder holds, or the request.
-fn matters(path: &str) -> bool {
+/// Whether a file of an upload is looked at: a policy that no hidden folder holds, or the request.
+pub(crate) fn matters(path: &str) -> bool {
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
     // The Finder of macOS packs its own notes beside every file.
     let hidden = |part: &str| part.starts_with('.') || part == "__MACOSX";

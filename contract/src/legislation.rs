@@ -100,7 +100,7 @@ pub struct Replaced {
 pub struct UploadRef {
     /// Its key in the store.
     pub key: String,
-    /// SHA-256 of its bytes; of a folder over one line per file, as of sources.
+    /// SHA-256 of its bytes; of a folder over one line per file, as of sources; of what is too large to be read, of none.
     pub digest: Digest,
     /// When the store got it, by the store's clock.
     pub uploaded: Timestamp,
