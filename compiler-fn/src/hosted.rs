@@ -167,6 +167,11 @@ impl Hosted {
         let request = &upload.request;
         let base = self.store.base(&request.channel, roots).await?;
         told.begin();
+        // Its function died before it wrote the report, or deals with the same event right now.
+        let released = self.store.release_of(&request.channel, &told.reference(), roots).await?;
+        if let Some(Published { serial, release }) = released {
+            return Ok(Outcome::Accepted { serial, release });
+        }
         if is_in_force(upload, &base) {
             return Ok(Outcome::Unchanged { serial: base.serial });
         }

@@ -11,8 +11,8 @@ mod tests;
 use serde_json::Value;
 use url::Url;
 
-/// The most bytes of an event.
-pub const MAX_EVENT_BYTES: usize = 1 << 20;
+/// The most bytes of an event: an Azure Functions host sends a blob along, in base64.
+pub const MAX_EVENT_BYTES: usize = 16 << 20;
 
 /// The most objects of one event.
 const MAX_OBJECTS: usize = 1000;

@@ -224,7 +224,15 @@ async fn the_same_event_again_and_the_same_set_again_make_no_other_release() {
     for report in place.reports() {
         fs::remove_file(place.folder.path().join(report)).unwrap();
     }
-    assert_eq!(place.event(&key).await.report.outcome, Outcome::Unchanged { serial: 1 });
+    assert_eq!(place.event(&key).await.report.outcome, first.report.outcome);
+    assert_eq!(place.released(), before);
+    // The same, and another set has come into force since.
+    place.event(&place.put_set("next", "de", 9)).await;
+    let before = place.released();
+    for report in place.reports() {
+        fs::remove_file(place.folder.path().join(report)).unwrap();
+    }
+    assert_eq!(place.event(&key).await.report.outcome, first.report.outcome);
     assert_eq!(place.released(), before);
 }
 

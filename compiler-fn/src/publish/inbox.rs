@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use aecp_contract::{
+    digest::Digest,
+    layout::{self, Name},
+    legislation::{EntryRef, UploadRef},
     refusal::{Code, Refusal},
     report::{MAX_REPORT_BYTES, Report},
     value::Timestamp,
@@ -11,7 +14,10 @@ use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use object_store::{Attribute, ObjectStore as _, ObjectStoreExt as _, path::Path};
 
-use super::{PublishError, Roots, Store};
+use super::{PublishError, Published, Roots, Store, newest::gone};
+
+/// How far the store's clock may be ahead of a publisher's, in seconds.
+const CLOCK_SKEW_SECONDS: i64 = 3600;
 
 /// An object of an inbox.
 #[derive(Debug, Clone)]
@@ -75,6 +81,40 @@ impl Store {
         }
         keys.sort_unstable();
         Ok(keys)
+    }
+
+    /// The release that was made of an upload, if one was.
+    ///
+    /// # Errors
+    /// [`PublishError::Store`] and [`PublishError::Damaged`].
+    pub async fn release_of(
+        &self,
+        channel: &Name,
+        upload: &UploadRef,
+        roots: &Roots,
+    ) -> Result<Option<Published>, PublishError> {
+        let newest = self.newest(channel, roots).await?;
+        let mut named = newest.and_then(|newest| newest.statement.release().legislation);
+        while let Some(reference) = named {
+            let entry = self.named_entry(channel, reference).await?;
+            // Nothing was made of it before it was there, by the two clocks.
+            if entry.time.seconds.saturating_add(CLOCK_SKEW_SECONDS) < upload.uploaded.seconds {
+                return Ok(None);
+            }
+            if entry.upload.as_ref() == Some(upload) {
+                let key = layout::release(channel, entry.serial);
+                let (envelope, _) = self.get(&key).await?.ok_or_else(|| gone(&key, "is not there"))?;
+                let statement = self.signed(channel, entry.serial, &envelope, roots)?;
+                // Of several entries for one serial, one was released.
+                if statement.release().legislation == Some(reference) {
+                    let release = Digest::of(&envelope);
+                    return Ok(Some(Published { serial: entry.serial, release }));
+                }
+            }
+            let number = entry.number.saturating_sub(1);
+            named = entry.previous.map(|digest| EntryRef { number, digest });
+        }
+        Ok(None)
     }
 
     /// A report, signed by a root that is known, if it is there.
