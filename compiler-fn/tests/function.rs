@@ -1,6 +1,11 @@
 //! The function itself as the three platforms run it: its binary, their events, a store that is a folder or an S3 emulator.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails must fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests: what fails must fail loudly"
+)]
 
 #[path = "function/lambda.rs"]
 mod lambda;
