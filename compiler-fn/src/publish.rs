@@ -8,6 +8,7 @@
 //! the other.
 
 mod history;
+mod inbox;
 mod newest;
 mod roots;
 mod submission;
@@ -18,7 +19,7 @@ use aecp_contract::{
     digest::Digest,
     dsse::Envelope,
     layout::{self, Name},
-    legislation::{Entry, EntryRef, MAX_ENTRY_BYTES, Replaced, Signed, Submission},
+    legislation::{Entry, EntryRef, MAX_ENTRY_BYTES, Replaced, Signed, Submission, UploadRef},
     refusal::{Code, Refusal},
     release::{Artifact, ChannelPointer, Release, SUBMISSION, Statement, check_sizes},
     trust::{Role, TrustRoot},
@@ -34,6 +35,7 @@ use url::Url;
 
 pub use self::{
     history::{Fate, Recorded},
+    inbox::Object,
     newest::Base,
     roots::Roots,
 };
@@ -70,6 +72,8 @@ pub struct Reason {
     pub justification: Option<String>,
     /// The submission that authors signed ([`Submission`]), where the trust root names authors.
     pub submission: Option<Vec<u8>>,
+    /// The upload that it came from, if it came by one.
+    pub upload: Option<UploadRef>,
 }
 
 /// A release as it was published.
@@ -361,6 +365,7 @@ fn entry(
         author,
         justification,
         submission: signed,
+        upload: reason.upload.clone(),
         changes: accepted.changes.clone(),
         moves: accepted.moves.clone(),
         states: accepted.states.clone(),

@@ -79,6 +79,15 @@ pub fn legislation(channel: &Name, number: u64) -> String {
     format!("legislation/{channel}/{number}.json")
 }
 
+/// Below which people upload sets for the hosted compiler: `inbox/<set>/…`.
+pub const INBOX: &str = "inbox";
+
+/// What the hosted compiler said of an upload: `reports/<set>/<upload>.<ending>`.
+#[must_use]
+pub fn report(set: &Name, upload: &str, ending: &str) -> String {
+    format!("reports/{set}/{upload}.{ending}")
+}
+
 /// A file of an enforcer's log: `audit/<instance>/<path>`.
 #[must_use]
 pub fn audit(instance: &Name, path: &str) -> String {

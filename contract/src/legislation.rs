@@ -71,6 +71,9 @@ pub struct Entry {
     /// [`crate::release::SUBMISSION`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<Signed>,
+    /// The upload that it came from, where the hosted compiler accepted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<UploadRef>,
     /// The policies that say something else than in the release that it replaces, in byte order of their names.
     pub changes: Vec<PolicyChange>,
     /// The policies whose state changes, in byte order of their names.
@@ -89,6 +92,18 @@ pub struct Replaced {
     pub serial: u64,
     /// The digest of its sources.
     pub source: Digest,
+}
+
+/// An upload to the hosted compiler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadRef {
+    /// Its key in the store.
+    pub key: String,
+    /// SHA-256 of its bytes; of a folder over one line per file, as of sources; of what is too large to be read, of none.
+    pub digest: Digest,
+    /// When the store got it, by the store's clock.
+    pub uploaded: Timestamp,
 }
 
 /// What an author signed.
@@ -251,6 +266,7 @@ mod tests {
             author: None,
             justification: None,
             submission: None,
+            upload: None,
             changes: Vec::new(),
             moves: Vec::new(),
             states: States::new(),

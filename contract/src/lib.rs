@@ -20,6 +20,7 @@ pub mod manifest;
 pub mod native;
 pub mod refusal;
 pub mod release;
+pub mod report;
 pub mod request;
 pub mod slots;
 pub mod tlog;

@@ -149,7 +149,7 @@ pub(crate) fn states(given: &[(String, State)]) -> anyhow::Result<BTreeMap<Strin
 fn reason(arguments: &Arguments) -> anyhow::Result<(Reason, BTreeMap<String, State>)> {
     let Some(path) = &arguments.submission else {
         let (author, justification) = (arguments.author.clone(), arguments.justification.clone());
-        let reason = Reason { author, justification, submission: None };
+        let reason = Reason { author, justification, ..Reason::default() };
         return Ok((reason, states(&arguments.state)?));
     };
     let json = read(path)?;

@@ -3,9 +3,10 @@
 use aecp_contract::{
     digest::Digest,
     layout::{self, Name},
-    legislation::States,
+    legislation::{Entry, States},
     refusal::{Code, Refusal},
     release::{ChannelPointer, SOURCES, Statement},
+    value::Timestamp,
 };
 use object_store::UpdateVersion;
 
@@ -24,6 +25,8 @@ pub struct Base {
     pub sources: Option<Sources>,
     /// Which policies are held back there.
     pub states: States,
+    /// When what it holds was uploaded, or accepted if it came otherwise; `None` if nothing says so.
+    pub submitted: Option<Timestamp>,
 }
 
 /// A channel's newest release.
@@ -54,11 +57,16 @@ impl Store {
         if sources.digest() != release.source {
             return Err(gone(&key, "does not have the digest of the release's sources"));
         }
-        let states = match &release.legislation {
-            Some(named) => self.named_entry(channel, *named).await?.states,
-            None => States::new(),
+        let entry = match &release.legislation {
+            Some(named) => Some(self.named_entry(channel, *named).await?),
+            None => None,
         };
-        Ok(Base { serial: release.serial, sources: Some(sources), states })
+        let (states, submitted) = match entry {
+            Some(Entry { states, upload: Some(upload), .. }) => (states, Some(upload.uploaded)),
+            Some(Entry { states, time, .. }) => (states, Some(time)),
+            None => (States::new(), None),
+        };
+        Ok(Base { serial: release.serial, sources: Some(sources), states, submitted })
     }
 
     /// The channel's newest release, after pointing at what was written and not pointed at.

@@ -1,0 +1,90 @@
+//! One event, dealt with and told of.
+
+use aecp_compiler::hosted::{
+    Answer, Hosted,
+    event::{Event, Object, Place, binary_cloud_event, parse},
+};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+/// The function.
+pub(crate) struct Function {
+    hosted: Hosted,
+    place: Place,
+    /// Compilations take a processor each and a good deal of memory; what comes meanwhile waits.
+    room: Semaphore,
+}
+
+impl Function {
+    pub(crate) fn new(hosted: Hosted, place: Place) -> Self {
+        let room = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { hosted, place, room: Semaphore::new(room) }
+    }
+
+    /// Deals with an event: JSON, of which a CloudEvent in binary mode has its type in a header. What came of each object
+    /// of it is told.
+    ///
+    /// # Errors
+    /// Something failed that may not fail the next time: the event should be delivered again.
+    pub(crate) async fn event(&self, body: &[u8], ce_type: Option<&str>) -> Result<Value, String> {
+        let event = match ce_type {
+            Some(ce_type) => binary_cloud_event(ce_type, body),
+            None => parse(body),
+        };
+        let objects = match event {
+            Event::Created(objects) => objects,
+            Event::Handshake(code) => return Ok(json!({ "validationResponse": code })),
+            Event::Nothing(why) => {
+                let told = json!({ "level": "info", "result": "ignored", "message": why });
+                log(&told);
+                return Ok(json!({ "uploads": [told] }));
+            }
+        };
+        let (mut uploads, mut failed) = (Vec::new(), Vec::new());
+        for object in &objects {
+            match self.object(object).await {
+                Ok(told) => uploads.push(told),
+                Err(told) => failed.push(told),
+            }
+        }
+        uploads.iter().chain(&failed).for_each(log);
+        // Every other object was dealt with; when the event comes again they have their reports.
+        match failed.first() {
+            Some(told) => Err(told["message"].as_str().unwrap_or_default().to_owned()),
+            None => Ok(json!({ "uploads": uploads })),
+        }
+    }
+
+    async fn object(&self, object: &Object) -> Result<Value, Value> {
+        let Some(key) = self.place.relative(object) else {
+            let why =
+                format!("bucket `{:.100}` is not this function's store", object.bucket.escape_debug());
+            return Ok(json!({ "level": "info", "result": "ignored", "message": why }));
+        };
+        let failed = |message: String| json!({ "level": "error", "result": "failed", "key": key, "message": message });
+        let _room = self.room.acquire().await.map_err(|error| failed(error.to_string()))?;
+        let answered =
+            match self.hosted.on_upload(key).await.map_err(|error| failed(error.to_string()))? {
+                Answer::Reported(answered) => answered,
+                Answer::Ignored(why) => {
+                    return Ok(
+                        json!({ "level": "info", "result": "ignored", "key": key, "message": why }),
+                    );
+                }
+            };
+        let mut told = json!(answered.report.outcome);
+        told["level"] = "info".into();
+        told["key"] = key.into();
+        told["channel"] = json!(answered.report.channel);
+        told["report"] = format!("{}.html", answered.key).into();
+        told["again"] = answered.again.into();
+        Ok(told)
+    }
+}
+
+/// Writes one line.
+pub(crate) fn log(line: &Value) {
+    use std::io::Write as _;
+    // Who does not read the log does not stop the function.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
