@@ -28,6 +28,7 @@ pub mod record;
 
 pub mod metrics;
 pub mod server;
+pub mod driven;
 pub mod sidecar;
 
 mod clock;
@@ -35,6 +36,7 @@ mod coverage;
 
 pub use clock::now;
 pub use decided::{Decided, Reason, ReleaseId};
+pub use driven::Driven;
 pub use enforcer::Enforcer;
 pub use engine::Engine;
 pub use explain::NotExplained;
