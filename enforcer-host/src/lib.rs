@@ -26,9 +26,9 @@ pub mod refresh;
 
 pub mod record;
 
+pub mod driven;
 pub mod metrics;
 pub mod server;
-pub mod driven;
 pub mod sidecar;
 
 mod clock;

@@ -96,13 +96,11 @@ impl Settings {
     /// What the enforcer is started with.
     pub(crate) fn enforcer(self) -> anyhow::Result<SidecarConfig> {
         let shown = self.root.display();
-        let root = fs::read(&self.root).with_context(|| format!("cannot read the trust root `{shown}`"))?;
+        let root =
+            fs::read(&self.root).with_context(|| format!("cannot read the trust root `{shown}`"))?;
         let root = TrustRoot::pinned(&root).with_context(|| format!("`{shown}` is no trust root"))?;
-        let attributes = AttributeRules {
-            clear: self.audit_clear,
-            mask: self.audit_mask,
-            omit: self.audit_omit,
-        };
+        let attributes =
+            AttributeRules { clear: self.audit_clear, mask: self.audit_mask, omit: self.audit_omit };
         Ok(SidecarConfig {
             store: self.store,
             channel: self.channel,

@@ -1,6 +1,6 @@
 //! What a denied invocation is answered with, in the form that its source understands.
 
-use aecp_enforcer::{Reason, record::Answer};
+use aecp_enforcer::record::Answer;
 use serde_json::{Value, json};
 
 use crate::event::{Event, HttpEvent, Source};
@@ -48,5 +48,9 @@ fn forbidden(event: &HttpEvent<'_>, answer: &Answer) -> Value {
 
 /// Why, as a constant.
 fn code(answer: &Answer) -> &'static str {
-    answer.decided().reason().map_or("denied", Reason::as_str)
+    match answer.decided().reason() {
+        Some(reason) => reason.as_str(),
+        None if answer.permit().is_ok() => "obligation_unsupported",
+        None => "denied",
+    }
 }

@@ -72,7 +72,10 @@ impl Extensions {
         let body = read(response.into_body()).await?;
         match identifier {
             Some(identifier) if status.is_success() => Ok(Self { api, identifier }),
-            _ => bail!("the extension cannot be registered ({status}): {}", String::from_utf8_lossy(&body)),
+            _ => bail!(
+                "the extension cannot be registered ({status}): {}",
+                String::from_utf8_lossy(&body)
+            ),
         }
     }
 
@@ -81,7 +84,8 @@ impl Extensions {
     /// # Errors
     /// If Lambda does not answer, or says what is not understood.
     pub(crate) async fn next(&self) -> anyhow::Result<Event> {
-        let request = Request::get(NEXT).header(IDENTIFIER, &self.identifier).body(whole(Bytes::new()))?;
+        let request =
+            Request::get(NEXT).header(IDENTIFIER, &self.identifier).body(whole(Bytes::new()))?;
         let response = self.api.send(request).await.context("the Extensions API does not answer")?;
         let status = response.status();
         let body = read(response.into_body()).await?;
@@ -111,5 +115,7 @@ impl Extensions {
 
 async fn read(body: hyper::body::Incoming) -> anyhow::Result<Bytes> {
     let read = Limited::new(body, MAX_ANSWER).collect().await;
-    Ok(read.map_err(|error| anyhow::anyhow!("the Extensions API's answer cannot be read: {error}"))?.to_bytes())
+    Ok(read
+        .map_err(|error| anyhow::anyhow!("the Extensions API's answer cannot be read: {error}"))?
+        .to_bytes())
 }

@@ -70,11 +70,12 @@ async fn serve(settings: Settings, api: api::Api, extensions: &Extensions) -> an
     let (intervals, config) = (settings.intervals(), settings.enforcer()?);
     let driven = Driven::start(config).await?;
     let (enforcer, recorder) = (Arc::clone(driven.enforcer()), Arc::clone(driven.recorder()));
-    tracing::info!(address = %driven.address(), proxy = %listener.local_addr()?, "serving");
+    let (address, at) = (driven.address(), listener.local_addr()?);
     let upkeep = Arc::new(Upkeep::new(driven, intervals));
     if enforcer.active().is_none() {
         upkeep.now(FIRST_LOOK).await;
     }
+    tracing::info!(%address, proxy = %at, "serving");
     let proxy = Arc::new(Proxy::new(api, enforcer, recorder, Arc::clone(&upkeep)));
     tokio::spawn(Arc::clone(&proxy).serve(listener));
     loop {

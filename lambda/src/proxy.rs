@@ -69,7 +69,14 @@ impl Proxy {
         recorder: Arc<Recorder>,
         upkeep: Arc<Upkeep>,
     ) -> Self {
-        Self { api, enforcer, recorder, upkeep, used: AtomicBool::new(false), deadline: AtomicU64::new(0) }
+        Self {
+            api,
+            enforcer,
+            recorder,
+            upkeep,
+            used: AtomicBool::new(false),
+            deadline: AtomicU64::new(0),
+        }
     }
 
     /// Whether the function's runtime ever came here.
@@ -172,6 +179,15 @@ impl Proxy {
             self.deny(&context.request_id, &Denial::of(&event, &answer)).await;
             return None;
         }
+        // The function would be given what the policies allow only under a condition that nobody here fulfils.
+        if answer.decided().obligations().next().is_some() {
+            tracing::error!(
+                request_id = &*context.request_id,
+                "policies oblige to what cannot be done here"
+            );
+            self.deny(&context.request_id, &Denial::of(&event, &answer)).await;
+            return None;
+        }
         let advice = advice(&answer);
         if advice.is_empty() {
             return Some(bytes);
@@ -207,7 +223,8 @@ impl Proxy {
 /// The ADVISORY policies that were violated.
 fn advice(answer: &Answer) -> Vec<String> {
     use aecp_contract::manifest::Enforcement;
-    let advisory = answer.decided().violated().filter(|policy| policy.enforcement == Enforcement::Advisory);
+    let advisory =
+        answer.decided().violated().filter(|policy| policy.enforcement == Enforcement::Advisory);
     advisory.map(|policy| policy.name.clone()).collect()
 }
 

@@ -79,8 +79,12 @@ impl Upkeep {
         let stopped = async { self.driven.lock().await.driven.stop().await };
         match tokio::time::timeout(within, stopped).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the end of the log is lost with this environment"),
-            Err(_) => tracing::error!("the end of the log is lost with this environment: the store is slow"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the end of the log is lost with this environment")
+            }
+            Err(_) => {
+                tracing::error!("the end of the log is lost with this environment: the store is slow")
+            }
         }
     }
 }

@@ -198,10 +198,12 @@ impl<'a> HttpEvent<'a> {
     }
 
     fn says_json(&self) -> bool {
-        self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).any(|(_, value)| {
-            let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            media_type == "application/json" || media_type.ends_with("+json")
-        })
+        self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).any(
+            |(_, value)| {
+                let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+                media_type == "application/json" || media_type.ends_with("+json")
+            },
+        )
     }
 }
 
@@ -235,17 +237,19 @@ impl<'a> Form<'a> {
         let identity = context.identity.unwrap_or_default();
         let multi_value = self.multi_value_headers.is_some();
         let headers = pairs(self.headers, self.multi_value_headers);
-        let parameters =
-            pairs(self.query_string_parameters, self.multi_value_query_string_parameters);
+        let parameters = pairs(self.query_string_parameters, self.multi_value_query_string_parameters);
         let source = if context.elb.is_some() { Source::LoadBalancer } else { Source::RestApi };
         // A load balancer leaves parameters as they were sent, API Gateway decodes them.
         let (query, client) = if source == Source::LoadBalancer {
-            let sent: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let forwarded = headers.iter().rfind(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
+            let sent: Vec<String> =
+                parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let forwarded =
+                headers.iter().rfind(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
             let client = forwarded.and_then(|(_, value)| value.rsplit(',').next());
             (sent.join("&"), client.map(str::to_owned))
         } else {
-            let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+            let query =
+                form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
             (query, identity.source_ip)
         };
         Some(HttpEvent {
