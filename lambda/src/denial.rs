@@ -18,7 +18,7 @@ impl Denial {
     pub(crate) fn of(event: &Event<'_>, answer: &Answer) -> Self {
         match event {
             Event::Http(event) => Self { body: forbidden(event, answer).to_string(), error_type: None },
-            Event::Json(_) => Self::error(answer),
+            _ => Self::error(answer),
         }
     }
 

@@ -3,17 +3,20 @@
 //!
 //! It registers with the Extensions API ([`extensions`]), serves the last good release before the network is asked
 //! ([`seed`]), and stands between the function and the Runtime API ([`proxy`]): what the function would be given next is
-//! read as a request ([`event`]), decided by `aecp-enforcer`, and handed on or answered with a denial ([`denial`]).
+//! read as requests ([`event`]), decided by `aecp-enforcer` ([`gate`]), and handed on or answered with a denial
+//! ([`denial`]).
 //! Nothing here decides.
 //!
 //! An environment is frozen between invocations. So there are no timers: all upkeep, which is looking for releases and
 //! carrying the log, is done when the function asks for its next event and has none in hand ([`upkeep`]).
 
 mod api;
+mod batch;
 mod config;
 mod denial;
 mod event;
 mod extensions;
+mod gate;
 mod notice;
 mod proxy;
 mod seed;
@@ -29,6 +32,7 @@ use tracing_subscriber::EnvFilter;
 
 use config::Settings;
 use extensions::{Event, Extensions};
+use gate::Gate;
 use proxy::Proxy;
 use upkeep::Upkeep;
 
@@ -76,7 +80,7 @@ async fn serve(settings: Settings, api: api::Api, extensions: &Extensions) -> an
         upkeep.now(FIRST_LOOK).await;
     }
     tracing::info!(%address, proxy = %at, "serving");
-    let proxy = Arc::new(Proxy::new(api, enforcer, recorder, Arc::clone(&upkeep)));
+    let proxy = Arc::new(Proxy::new(api, Gate { enforcer, recorder }, Arc::clone(&upkeep)));
     tokio::spawn(Arc::clone(&proxy).serve(listener));
     loop {
         match extensions.next().await? {

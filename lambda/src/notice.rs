@@ -14,10 +14,10 @@ const HEADER: &str = "x-aecp-advisory";
 const MEMBER: &str = "aecp_advisory";
 
 /// The event with the names of these policies in it; `None` where there is no place for them.
-pub(crate) fn added(event: &Event<'_>, bytes: &[u8], policies: &[String]) -> Option<String> {
+pub(crate) fn added(event: &Event<'_>, bytes: &[u8], policies: &[&str]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?.trim();
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
-    if let Event::Json(_) = event {
+    if !matches!(event, Event::Http(_)) {
         return Some(with_last(text, &member(MEMBER, &json!(policies))));
     }
     let names = policies.join(",");

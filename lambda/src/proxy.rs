@@ -12,10 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aecp_enforcer::{
-    Enforcer, Reason,
-    record::{Answer, Recorder, RequestContext},
-};
+use aecp_enforcer::record::RequestContext;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::{
@@ -27,13 +24,17 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use serde_json::json;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Mutex,
+};
 
 use crate::{
     api::{Api, Body, whole, without_connection},
+    batch,
     denial::Denial,
-    event::Event,
-    notice,
+    gate::{Gate, Outcome},
     upkeep::{self, Upkeep},
 };
 
@@ -54,29 +55,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The Runtime API as the function sees it.
 pub(crate) struct Proxy {
     api: Api,
-    enforcer: Arc<Enforcer>,
-    recorder: Arc<Recorder>,
+    gate: Gate,
     upkeep: Arc<Upkeep>,
     used: AtomicBool,
+    /// The batch that the function has a part of.
+    partly: Mutex<Option<Partly>>,
     /// When the invocation in hand must be over, in milliseconds since 1970; 0 before the first.
     deadline: AtomicU64,
 }
 
+/// A batch of which some messages were denied.
+struct Partly {
+    /// Where the function posts its answer.
+    path: String,
+    /// The messages' ids.
+    failed: Vec<String>,
+}
+
 impl Proxy {
-    pub(crate) fn new(
-        api: Api,
-        enforcer: Arc<Enforcer>,
-        recorder: Arc<Recorder>,
-        upkeep: Arc<Upkeep>,
-    ) -> Self {
-        Self {
-            api,
-            enforcer,
-            recorder,
-            upkeep,
-            used: AtomicBool::new(false),
-            deadline: AtomicU64::new(0),
-        }
+    pub(crate) fn new(api: Api, gate: Gate, upkeep: Arc<Upkeep>) -> Self {
+        let (used, deadline) = (AtomicBool::new(false), AtomicU64::new(0));
+        Self { api, gate, upkeep, used, partly: Mutex::new(None), deadline }
     }
 
     /// Whether the function's runtime ever came here.
@@ -115,7 +114,11 @@ impl Proxy {
         if head.method == Method::GET && head.uri.path() == NEXT {
             return self.next(head).await;
         }
-        match self.api.send(Request::from_parts(head, body.boxed_unsync())).await {
+        let request = match self.answer(head, body).await {
+            Ok(request) => request,
+            Err(refused) => return refused,
+        };
+        match self.api.send(request).await {
             Ok(response) => forwarded(response),
             Err(error) => unreachable_api(&error),
         }
@@ -152,47 +155,47 @@ impl Proxy {
 
     /// The event as the function may have it; `None` if it was denied and answered.
     async fn decided(&self, headers: &HeaderMap, event: Option<Bytes>) -> Option<Bytes> {
-        let started = Instant::now();
-        let snapshot = self.enforcer.snapshot();
         let context = RequestContext {
             request_id: text(headers, REQUEST_ID).into(),
             trace_id: trace_id(text(headers, TRACE_ID)),
             point: "lambda/invocation",
-            started,
+            started: Instant::now(),
         };
-        let Some(bytes) = event else {
-            let detail = "the event is too large, or ended early";
-            let decided = snapshot.deny(Reason::RequestTooLarge, detail);
-            let answer = self.recorder.settle(decided, &context).await;
-            self.deny(&context.request_id, &Denial::error(&answer)).await;
-            return None;
+        let outcome = match event {
+            Some(event) => self.gate.outcome(&event, text(headers, FUNCTION_ARN), &context).await,
+            None => Outcome::Denied(self.gate.unread(&context).await),
         };
-        let event = Event::of(&bytes);
-        let function = text(headers, FUNCTION_ARN);
-        let wants_body = snapshot.set().is_some_and(|set| {
-            set.manifest().attributes.iter().any(|a| a.path == "body" || a.path.starts_with("body."))
-        });
-        let decided =
-            snapshot.decide_read(|table, slots| event.read(table, slots, function, wants_body));
-        let answer = self.recorder.settle(decided, &context).await;
-        if answer.permit().is_err() {
-            self.deny(&context.request_id, &Denial::of(&event, &answer)).await;
-            return None;
+        let mut partly = self.partly.lock().await;
+        *partly = None;
+        match outcome {
+            Outcome::Pass(event) => Some(event),
+            Outcome::Partly(event, failed) => {
+                let path = format!("/2018-06-01/runtime/invocation/{}/response", context.request_id);
+                *partly = Some(Partly { path, failed });
+                Some(event)
+            }
+            Outcome::Denied(denial) => {
+                drop(partly);
+                self.deny(&context.request_id, &denial).await;
+                None
+            }
         }
-        // The function would be given what the policies allow only under a condition that nobody here fulfils.
-        if answer.decided().obligations().next().is_some() {
-            tracing::error!(
-                request_id = &*context.request_id,
-                "policies oblige to what cannot be done here"
-            );
-            self.deny(&context.request_id, &Denial::of(&event, &answer)).await;
-            return None;
-        }
-        let advice = advice(&answer);
-        if advice.is_empty() {
-            return Some(bytes);
-        }
-        Some(notice::added(&event, &bytes, &advice).map_or_else(|| bytes.clone(), Bytes::from))
+    }
+
+    /// The function's answer; to a batch of which it got a part, with the other messages as failed.
+    async fn answer(&self, mut head: Parts, body: Incoming) -> Result<Request<Body>, Response<Body>> {
+        let partly = self.partly.lock().await;
+        let Some(Partly { failed, .. }) =
+            partly.as_ref().filter(|partly| partly.path == head.uri.path())
+        else {
+            return Ok(Request::from_parts(head, body.boxed_unsync()));
+        };
+        let Ok(body) = Limited::new(body, MAX_EVENT).collect().await else {
+            return Err(error(StatusCode::PAYLOAD_TOO_LARGE, "the answer is too large, or ended early"));
+        };
+        let merged = batch::merged(&body.to_bytes(), failed);
+        head.headers.insert(CONTENT_LENGTH, merged.len().into());
+        Ok(Request::from_parts(head, whole(merged)))
     }
 
     /// Answers an invocation in the function's place.
@@ -220,25 +223,22 @@ impl Proxy {
     }
 }
 
-/// The ADVISORY policies that were violated.
-fn advice(answer: &Answer) -> Vec<String> {
-    use aecp_contract::manifest::Enforcement;
-    let advisory =
-        answer.decided().violated().filter(|policy| policy.enforcement == Enforcement::Advisory);
-    advisory.map(|policy| policy.name.clone()).collect()
-}
-
 fn forwarded(response: Response<Incoming>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     without_connection(&mut head.headers);
     Response::from_parts(head, body.boxed_unsync())
 }
 
-fn unreachable_api(error: &hyper_util::client::legacy::Error) -> Response<Body> {
-    tracing::error!(%error, "the Runtime API does not answer");
-    let body = r#"{"errorMessage":"the Runtime API does not answer","errorType":"AECP.Unreachable"}"#;
-    let mut response = Response::new(whole(body));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+fn unreachable_api(cause: &hyper_util::client::legacy::Error) -> Response<Body> {
+    tracing::error!(error = %cause, "the Runtime API does not answer");
+    error(StatusCode::INTERNAL_SERVER_ERROR, "the Runtime API does not answer")
+}
+
+/// An error in the form of the Runtime API.
+fn error(status: StatusCode, message: &str) -> Response<Body> {
+    let body = json!({ "errorMessage": message, "errorType": "AECP.NotForwarded" });
+    let mut response = Response::new(whole(body.to_string()));
+    *response.status_mut() = status;
     response
 }
 

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::form_urlencoded;
 
+use super::looks_like_json;
+
 /// Where an HTTP request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -189,9 +191,7 @@ impl<'a> HttpEvent<'a> {
         slots: &mut SlotBuffer,
         body: &[u8],
     ) -> Result<(), RequestError> {
-        let start = body.trim_ascii_start().first();
-        let looks = matches!(start, Some(b'{' | b'['));
-        if start.is_some() && (looks || self.says_json()) {
+        if looks_like_json(body) || (self.says_json() && !body.trim_ascii().is_empty()) {
             table.add_json("body", body, slots)?;
         }
         Ok(())

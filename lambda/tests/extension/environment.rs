@@ -48,6 +48,16 @@ POLICY closed_jobs {
   CONSTRAINT: event.job != "purge"
   ENFORCEMENT: BLOCKING
 }
+POLICY open_buckets {
+  SCOPE: requests WHERE event.s3.bucket.name EXISTS
+  CONSTRAINT: event.s3.bucket.name != "secrets"
+  ENFORCEMENT: BLOCKING
+}
+POLICY no_purges {
+  SCOPE: requests WHERE event.detail_type EXISTS
+  CONSTRAINT: event.detail_type != "OrderPurged"
+  ENFORCEMENT: BLOCKING
+}
 POLICY masked_exports {
   SCOPE: requests WHERE event.export EXISTS
   CONSTRAINT: event.export != "all"

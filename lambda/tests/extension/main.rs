@@ -11,3 +11,4 @@ mod http_events;
 mod lambda;
 mod life;
 mod other_events;
+mod records;
