@@ -9,6 +9,7 @@
 mod environment;
 mod http_events;
 mod lambda;
+mod layer;
 mod life;
 mod other_events;
 mod records;
