@@ -59,11 +59,12 @@ impl Api {
     }
 }
 
-/// Takes out the headers that are of one connection alone (RFC 9110, section 7.6.1). `trailer` stays: a response that is
-/// streamed says by trailers how it ended.
+/// Takes out the headers that are of one connection alone (RFC 9110, section 7.6.1), and `expect`, which is answered here.
+/// `trailer` stays: a response that is streamed says by trailers how it ended.
 pub(crate) fn without_connection(headers: &mut HeaderMap) {
     for name in [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
         headers.remove(name);
     }
+    headers.remove(header::EXPECT);
     headers.remove("keep-alive");
 }

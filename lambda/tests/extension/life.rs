@@ -119,6 +119,34 @@ async fn a_streamed_response_passes_with_its_trailers() {
     assert!(within(answer).await.unwrap().starts_with("HTTP/1.1 202"));
 }
 
+/// As runtimes do that are made with libcurl, for large answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_that_asks_before_it_sends_is_told_to_go_on() {
+    let environment = Environment::start().await;
+    let id = environment.lambda.invoke(r#"{"tenant":"a"}"#);
+    environment.next().await;
+    let address = environment.proxy().to_owned();
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!(
+            "POST /2018-06-01/runtime/invocation/{id}/response HTTP/1.1\r\nHost: x\r\n\
+             Content-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut go_on = [0; 21];
+        stream.read_exact(&mut go_on).unwrap();
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue");
+        stream.write_all(b"done").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let posted = environment.lambda.posted().await;
+    assert_eq!(posted.body, "done");
+    assert!(!posted.headers.contains_key("expect"));
+    assert!(within(answer).await.unwrap().contains("HTTP/1.1 202"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_decision_api_answers_beside_the_function() {
     let environment = Environment::start().await;
