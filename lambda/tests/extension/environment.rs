@@ -38,6 +38,31 @@ POLICY admin_from_inside {
   ENFORCEMENT: BLOCKING
   AUDIT: REQUIRED
 }
+POLICY known_claims {
+  SCOPE: requests WHERE request.path EXISTS AND request.path == "/claims"
+  CONSTRAINT: principal.claims.sub == "u1"
+  ENFORCEMENT: BLOCKING
+}
+POLICY known_signers {
+  SCOPE: requests WHERE request.path EXISTS AND request.path == "/signed"
+  CONSTRAINT: principal.arn == "arn:aws:iam::1:user/ann" AND principal.account == "1"
+  ENFORCEMENT: BLOCKING
+}
+POLICY known_tiers {
+  SCOPE: requests WHERE request.path EXISTS AND request.path == "/tier"
+  CONSTRAINT: principal.authorizer.tier == "gold"
+  ENFORCEMENT: BLOCKING
+}
+POLICY known_queries {
+  SCOPE: requests WHERE request.path EXISTS AND request.path == "/query"
+  CONSTRAINT: request.method == "GET" AND request.query.q == "1 2&3"
+  ENFORCEMENT: BLOCKING
+}
+POLICY known_cookies {
+  SCOPE: requests WHERE request.path EXISTS AND request.path == "/cookie"
+  CONSTRAINT: request.headers.cookie == "a=1; b=2"
+  ENFORCEMENT: BLOCKING
+}
 POLICY small_orders {
   SCOPE: requests WHERE body.amount EXISTS
   CONSTRAINT: body.amount <= 100

@@ -129,3 +129,56 @@ async fn advice_is_a_header_that_wins_over_the_clients_own() {
         .replace(r#""x-aecp-advisory":["named_tenant"]"#, "");
     assert_eq!(rest, event.to_string(), "nothing else changes");
 }
+
+/// Each of these is allowed for one attribute alone, and denied without it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn policies_see_callers_queries_and_cookies_of_every_form() {
+    let mut events = Vec::new();
+    let mut add = |mut event: Value, method: Option<&str>, part: &str, with: Value, without: Value| {
+        if let Some(method) = method {
+            event["requestContext"]["http"]["method"] = json!(method);
+        }
+        for (value, passes) in [(without, false), (with, true)] {
+            *event.pointer_mut(part).unwrap() = value;
+            events.push((event.clone(), passes));
+        }
+    };
+    let rest = |path| {
+        let mut event = rest_api(path, "192.0.2.1");
+        event["requestContext"]["authorizer"] = Value::Null;
+        event
+    };
+    let http = |path| http_api(path, "192.0.2.1");
+    let claims = |sub: &str| json!({ "claims": { "sub": sub } });
+    add(rest("/claims"), None, "/requestContext/authorizer", claims("u1"), claims("u2"));
+    add(http("/claims"), None, "/requestContext/authorizer/jwt", claims("u1"), claims("u2"));
+    let ann = json!({ "userArn": "arn:aws:iam::1:user/ann", "accountId": "1" });
+    add(rest("/signed"), None, "/requestContext/identity", ann.clone(), json!({}));
+    add(
+        http("/signed"),
+        None,
+        "/requestContext/authorizer",
+        json!({ "iam": ann }),
+        json!({ "iam": null }),
+    );
+    let gold = json!({ "tier": "gold" });
+    add(rest("/tier"), None, "/requestContext/authorizer", gold.clone(), json!({ "tier": "lead" }));
+    add(http("/tier"), None, "/requestContext/authorizer", json!({ "lambda": gold }), Value::Null);
+    let several = "/multiValueQueryStringParameters";
+    let q = |value: &str| json!({ "q": [value] });
+    add(rest("/query"), None, several, q("1 2&3"), json!({ "q": ["1 2&3", "4"] }));
+    add(alb("/query", "192.0.2.1"), None, several, q("1%202%263"), q("1%25202%263"));
+    add(http("/query"), Some("GET"), "/rawQueryString", json!("q=1+2%263"), json!("q=1+2&3"));
+    let mut cookies = http("/cookie");
+    cookies["cookies"] = Value::Null;
+    add(cookies, None, "/cookies", json!(["a=1", "b=2"]), json!(["a=1"]));
+
+    let environment = Environment::start().await;
+    let sent = events
+        .into_iter()
+        .map(|(event, passes)| (environment.lambda.invoke(event.to_string()), event, passes));
+    for (id, event, _) in sent.collect::<Vec<_>>().into_iter().filter(|(_, _, passes)| *passes) {
+        let response = environment.next().await;
+        assert_eq!(response.headers()["lambda-runtime-aws-request-id"], *id, "{event}");
+    }
+}
