@@ -8,7 +8,7 @@ use aecp_contract::{
     digest::Digest,
     explain::Found,
     manifest::{Action, AuditLevel, PolicyInfo},
-    request::{AuthZenRequest, RequestError},
+    request::{AttributeTable, AuthZenRequest, RequestError},
     slots::SlotBuffer,
     value::Attribute,
     verdict::{Decision, Verdict},
@@ -311,6 +311,15 @@ impl PolicyPre {
     #[must_use]
     pub fn decide_authzen(self: &Arc<Self>, request: &AuthZenRequest<'_>) -> Decided {
         self.decided(|instance| instance.decide_authzen(request))
+    }
+
+    /// Decides on a request that `read` reads into the slots, which are empty at first.
+    #[must_use]
+    pub fn decide_read(
+        self: &Arc<Self>,
+        read: impl FnOnce(&AttributeTable, &mut SlotBuffer) -> Result<(), RequestError>,
+    ) -> Decided {
+        self.decided(|instance| instance.decide_read(read))
     }
 
     /// Decides on filled slots, as many as the set has attributes.

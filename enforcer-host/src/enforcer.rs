@@ -3,8 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aecp_contract::{
-    layout::Name, manifest::Point, refusal::Refusal, release::Release, request::AuthZenRequest,
-    slots::SlotBuffer, value::Timestamp,
+    layout::Name,
+    manifest::Point,
+    refusal::Refusal,
+    release::Release,
+    request::{AttributeTable, AuthZenRequest, RequestError},
+    slots::SlotBuffer,
+    value::Timestamp,
 };
 use serde::Serialize;
 use tokio::sync::watch;
@@ -215,6 +220,16 @@ impl Snapshot {
         self.decide(|set| set.decide_slots(slots))
     }
 
+    /// Decides on a request that `read` reads into the slots of its attributes, which are empty at first. The time and the
+    /// point of enforcement are filled in.
+    #[must_use]
+    pub fn decide_read(
+        &self,
+        read: impl FnOnce(&AttributeTable, &mut SlotBuffer) -> Result<(), RequestError>,
+    ) -> Decided {
+        self.decide(|set| set.decide_read(read))
+    }
+
     /// The policies, if there are any to decide with.
     #[must_use]
     pub fn set(&self) -> Option<&Arc<PolicyPre>> {
@@ -223,7 +238,7 @@ impl Snapshot {
 
     /// A denial of what is not even a request.
     #[must_use]
-    pub(crate) fn deny(&self, reason: Reason, detail: &str) -> Decided {
+    pub fn deny(&self, reason: Reason, detail: &str) -> Decided {
         self.metrics.coverage.seen();
         Decided::denied_because(reason, detail).by(self.release)
     }

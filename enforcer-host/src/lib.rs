@@ -26,6 +26,7 @@ pub mod refresh;
 
 pub mod record;
 
+pub mod driven;
 pub mod metrics;
 pub mod server;
 pub mod sidecar;
@@ -35,6 +36,7 @@ mod coverage;
 
 pub use clock::now;
 pub use decided::{Decided, Reason, ReleaseId};
+pub use driven::Driven;
 pub use enforcer::Enforcer;
 pub use engine::Engine;
 pub use explain::NotExplained;

@@ -213,7 +213,7 @@ impl PolicyInstance {
     /// As [`Self::decide`], and [`DecisionError::Request`], after which the instance is still good.
     pub fn decide_json(&mut self, json: &[u8]) -> Result<Verdict, DecisionError> {
         self.table.read_json(json, &mut self.slots)?;
-        self.decide_read()
+        self.decide_filled()
     }
 
     /// Decides on a request of the OpenID AuthZEN Authorization API 1.0.
@@ -222,7 +222,20 @@ impl PolicyInstance {
     /// As [`Self::decide_json`].
     pub fn decide_authzen(&mut self, request: &AuthZenRequest<'_>) -> Result<Verdict, DecisionError> {
         self.table.read_authzen(request, &mut self.slots)?;
-        self.decide_read()
+        self.decide_filled()
+    }
+
+    /// Decides on a request that `read` reads into the slots, which are empty at first.
+    ///
+    /// # Errors
+    /// As [`Self::decide_json`].
+    pub fn decide_read(
+        &mut self,
+        read: impl FnOnce(&AttributeTable, &mut SlotBuffer) -> Result<(), RequestError>,
+    ) -> Result<Verdict, DecisionError> {
+        self.slots.reset();
+        read(&self.table, &mut self.slots)?;
+        self.decide_filled()
     }
 
     /// What the last request had, as the policies saw it.
@@ -230,7 +243,7 @@ impl PolicyInstance {
         &self.slots
     }
 
-    fn decide_read(&mut self) -> Result<Verdict, DecisionError> {
+    fn decide_filled(&mut self) -> Result<Verdict, DecisionError> {
         self.table.fill_in(self.point, now, &mut self.slots).map_err(RequestError::from)?;
         self.guest.decide(&self.slots)
     }

@@ -152,13 +152,20 @@ fn shipper(
     }
 }
 
-impl Sidecar {
-    /// Starts an enforcer. It serves the last good release of its state folder at once, and denies everything
-    /// while there is none.
-    ///
-    /// # Errors
-    /// [`StartError`]. A store that does not answer is none: it will be asked again.
-    pub async fn start(config: SidecarConfig) -> Result<Self, StartError> {
+/// All that an enforcer is made of, before anything runs.
+pub(crate) struct Parts {
+    pub(crate) listener: TcpListener,
+    pub(crate) address: SocketAddr,
+    pub(crate) enforcer: Arc<Enforcer>,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) state: Arc<StateFolder>,
+    pub(crate) refresher: Refresher,
+    pub(crate) shipper: Shipper,
+}
+
+impl Parts {
+    /// Opens the state and the log, loads the last good release, and takes the address.
+    pub(crate) async fn open(config: SidecarConfig) -> Result<Self, StartError> {
         let source = ReleaseSource::new(Store::open(&config.store)?, config.channel.clone());
         let state = Arc::new(StateFolder::open(&config.state, config.channel.clone())?);
         let metrics = Arc::new(Metrics::default());
@@ -181,14 +188,26 @@ impl Sidecar {
         let listen = |error| StartError::Listen { address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        Ok(Self { listener, address, enforcer, recorder, state, refresher, shipper })
+    }
+}
 
+impl Sidecar {
+    /// Starts an enforcer. It serves the last good release of its state folder at once, and denies everything
+    /// while there is none.
+    ///
+    /// # Errors
+    /// [`StartError`]. A store that does not answer is none: it will be asked again.
+    pub async fn start(config: SidecarConfig) -> Result<Self, StartError> {
+        let (poll, limits) = (config.poll, config.limits);
+        let Parts { listener, address, enforcer, recorder, state, refresher, shipper } =
+            Parts::open(config).await?;
         let stopping = watch::Sender::new(false);
         let poll_now = Arc::new(Notify::new());
         let ship_last = Arc::new(Notify::new());
-        let router = server::router(Arc::clone(&enforcer), Arc::clone(&recorder), config.limits);
-        let refreshing =
-            refresher.run(config.poll, Arc::clone(&poll_now), server::told(stopping.subscribe()));
-        let serving = server::serve(listener, router, config.limits, server::told(stopping.subscribe()));
+        let router = server::router(Arc::clone(&enforcer), Arc::clone(&recorder), limits);
+        let refreshing = refresher.run(poll, Arc::clone(&poll_now), server::told(stopping.subscribe()));
+        let serving = server::serve(listener, router, limits, server::told(stopping.subscribe()));
         Ok(Self {
             address,
             enforcer,

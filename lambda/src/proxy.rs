@@ -1,0 +1,255 @@
+//! Between the function's runtime and the Runtime API: everything is forwarded as it comes, but for the events that
+//! `next` gives, which are decided first.
+//!
+//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use aecp_enforcer::record::RequestContext;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    http::{HeaderMap, request::Parts},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Mutex,
+};
+
+use crate::{
+    api::{Api, Body, whole, without_connection},
+    batch,
+    denial::Denial,
+    gate::{Gate, Outcome},
+    upkeep::{self, Upkeep},
+};
+
+const NEXT: &str = "/2018-06-01/runtime/invocation/next";
+
+const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
+const DEADLINE: &str = "lambda-runtime-deadline-ms";
+const FUNCTION_ARN: &str = "lambda-runtime-invoked-function-arn";
+const TRACE_ID: &str = "lambda-runtime-trace-id";
+const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
+
+/// The most bytes of an event: Lambda's own limit is 6 MB.
+const MAX_EVENT: usize = 8 << 20;
+
+/// How long to rest when the operating system has no connection left to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The Runtime API as the function sees it.
+pub(crate) struct Proxy {
+    api: Api,
+    gate: Gate,
+    upkeep: Arc<Upkeep>,
+    used: AtomicBool,
+    /// The batch that the function has a part of.
+    partly: Mutex<Option<Partly>>,
+    /// When the invocation in hand must be over, in milliseconds since 1970; 0 before the first.
+    deadline: AtomicU64,
+}
+
+/// A batch of which some messages were denied.
+struct Partly {
+    /// Where the function posts its answer.
+    path: String,
+    /// The messages' ids.
+    failed: Vec<String>,
+}
+
+impl Proxy {
+    pub(crate) fn new(api: Api, gate: Gate, upkeep: Arc<Upkeep>) -> Self {
+        let (used, deadline) = (AtomicBool::new(false), AtomicU64::new(0));
+        Self { api, gate, upkeep, used, partly: Mutex::new(None), deadline }
+    }
+
+    /// Whether the function's runtime ever came here.
+    pub(crate) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Serves the function's runtime for ever.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => drop(tokio::spawn(Arc::clone(&self).connection(stream))),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let service = service_fn(|request| {
+            let this = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(this.request(request).await) }
+        });
+        if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn request(&self, request: Request<Incoming>) -> Response<Body> {
+        self.used.store(true, Ordering::Relaxed);
+        let (mut head, body) = request.into_parts();
+        without_connection(&mut head.headers);
+        if head.method == Method::GET && head.uri.path() == NEXT {
+            return self.next(head).await;
+        }
+        let request = match self.answer(head, body).await {
+            Ok(request) => request,
+            Err(refused) => return refused,
+        };
+        match self.api.send(request).await {
+            Ok(response) => forwarded(response),
+            Err(error) => unreachable_api(&error),
+        }
+    }
+
+    /// The next event that may pass. The function has nothing in hand when it asks for it, so this is the time for upkeep.
+    async fn next(&self, head: Parts) -> Response<Body> {
+        loop {
+            match self.deadline.load(Ordering::Relaxed) {
+                0 => {}
+                deadline => self.upkeep.due(upkeep::until(deadline)).await,
+            }
+            let mut request = Request::new(whole(Bytes::new()));
+            *request.method_mut() = head.method.clone();
+            *request.uri_mut() = head.uri.clone();
+            *request.headers_mut() = head.headers.clone();
+            let response = match self.api.send(request).await {
+                Ok(response) if response.status() == StatusCode::OK => response,
+                Ok(response) => return forwarded(response),
+                Err(error) => return unreachable_api(&error),
+            };
+            let (mut next, body) = response.into_parts();
+            without_connection(&mut next.headers);
+            let deadline = text(&next.headers, DEADLINE).parse().unwrap_or(0);
+            self.deadline.store(deadline, Ordering::Relaxed);
+            // What cannot be read whole is not known to be allowed.
+            let event = Limited::new(body, MAX_EVENT).collect().await.map(|body| body.to_bytes());
+            if let Some(event) = self.decided(&next.headers, event.ok()).await {
+                next.headers.insert(CONTENT_LENGTH, event.len().into());
+                return Response::from_parts(next, whole(event));
+            }
+        }
+    }
+
+    /// The event as the function may have it; `None` if it was denied and answered.
+    async fn decided(&self, headers: &HeaderMap, event: Option<Bytes>) -> Option<Bytes> {
+        let context = RequestContext {
+            request_id: text(headers, REQUEST_ID).into(),
+            trace_id: trace_id(text(headers, TRACE_ID)),
+            point: "lambda/invocation",
+            started: Instant::now(),
+        };
+        let outcome = match event {
+            Some(event) => self.gate.outcome(&event, text(headers, FUNCTION_ARN), &context).await,
+            None => Outcome::Denied(self.gate.unread(&context).await),
+        };
+        let mut partly = self.partly.lock().await;
+        *partly = None;
+        match outcome {
+            Outcome::Pass(event) => Some(event),
+            Outcome::Partly(event, failed) => {
+                let path = format!("/2018-06-01/runtime/invocation/{}/response", context.request_id);
+                *partly = Some(Partly { path, failed });
+                Some(event)
+            }
+            Outcome::Denied(denial) => {
+                drop(partly);
+                self.deny(&context.request_id, &denial).await;
+                None
+            }
+        }
+    }
+
+    /// The function's answer; to a batch of which it got a part, with the other messages as failed.
+    async fn answer(&self, mut head: Parts, body: Incoming) -> Result<Request<Body>, Response<Body>> {
+        let partly = self.partly.lock().await;
+        let Some(Partly { failed, .. }) =
+            partly.as_ref().filter(|partly| partly.path == head.uri.path())
+        else {
+            return Ok(Request::from_parts(head, body.boxed_unsync()));
+        };
+        let Ok(body) = Limited::new(body, MAX_EVENT).collect().await else {
+            return Err(error(StatusCode::PAYLOAD_TOO_LARGE, "the answer is too large, or ended early"));
+        };
+        let merged = batch::merged(&body.to_bytes(), failed);
+        head.headers.insert(CONTENT_LENGTH, merged.len().into());
+        Ok(Request::from_parts(head, whole(merged)))
+    }
+
+    /// Answers an invocation in the function's place.
+    async fn deny(&self, request_id: &str, denial: &Denial) {
+        let kind = if denial.error_type.is_some() { "error" } else { "response" };
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("/2018-06-01/runtime/invocation/{request_id}/{kind}"))
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(error_type) = denial.error_type {
+            request = request.header(ERROR_TYPE, error_type);
+        }
+        let sent = match request.body(whole(denial.body.clone())) {
+            Ok(request) => self.api.send(request).await.map(|response| response.status()),
+            Err(error) => {
+                tracing::error!(%error, "the invocation has no sound id and cannot be answered");
+                return;
+            }
+        };
+        match sent {
+            Ok(status) if status.is_success() => {}
+            Ok(status) => tracing::error!(%status, request_id, "the denial was not taken"),
+            Err(error) => tracing::error!(%error, request_id, "the denial cannot be sent"),
+        }
+    }
+}
+
+fn forwarded(response: Response<Incoming>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    without_connection(&mut head.headers);
+    Response::from_parts(head, body.boxed_unsync())
+}
+
+fn unreachable_api(cause: &hyper_util::client::legacy::Error) -> Response<Body> {
+    tracing::error!(error = %cause, "the Runtime API does not answer");
+    error(StatusCode::INTERNAL_SERVER_ERROR, "the Runtime API does not answer")
+}
+
+/// An error in the form of the Runtime API.
+fn error(status: StatusCode, message: &str) -> Response<Body> {
+    let body = json!({ "errorMessage": message, "errorType": "AECP.NotForwarded" });
+    let mut response = Response::new(whole(body.to_string()));
+    *response.status_mut() = status;
+    response
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// The trace id of X-Ray's `Root=1-<8 hex>-<24 hex>;…` in the form of W3C: the same digits without the dashes.
+fn trace_id(header: &str) -> Option<Arc<str>> {
+    let root = header.split(';').find_map(|field| field.trim().strip_prefix("Root=1-"))?;
+    let digits = root.replacen('-', "", 1);
+    let sound = digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    sound.then(|| digits.into())
+}

@@ -1,0 +1,216 @@
+//! An execution environment: a store with a signed release, the extension, and a runtime that asks for events.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use aecp_compiler::{
+    accept::examine,
+    publish::{Base, Publication, Reason, Store},
+    source::{Source, Sources},
+};
+use aecp_contract::{
+    trust::{Role, RootPayload},
+    value::Timestamp,
+};
+use ed25519_dalek::SigningKey;
+use reqwest::{Client, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::lambda::Lambda;
+
+/// Fails the test instead of hanging it.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("done within a minute")
+}
+
+/// The policies of these tests.
+const POLICIES: &str = r#"
+POLICY admin_from_inside {
+  SCOPE: requests WHERE request.path EXISTS AND request.path STARTS WITH "/admin"
+  CONSTRAINT: source.ip IN CIDR "10.0.0.0/8"
+  ENFORCEMENT: BLOCKING
+  AUDIT: REQUIRED
+}
+POLICY known_claims {
+  SCOPE: requests WHERE request.path EXISTS AND request.path == "/claims"
+  CONSTRAINT: principal.claims.sub == "u1"
+  ENFORCEMENT: BLOCKING
+}
+POLICY known_signers {
+  SCOPE: requests WHERE request.path EXISTS AND request.path == "/signed"
+  CONSTRAINT: principal.arn == "arn:aws:iam::1:user/ann" AND principal.account == "1"
+  ENFORCEMENT: BLOCKING
+}
+POLICY known_tiers {
+  SCOPE: requests WHERE request.path EXISTS AND request.path == "/tier"
+  CONSTRAINT: principal.authorizer.tier == "gold"
+  ENFORCEMENT: BLOCKING
+}
+POLICY known_queries {
+  SCOPE: requests WHERE request.path EXISTS AND request.path == "/query"
+  CONSTRAINT: request.method == "GET" AND request.query.q == "1 2&3"
+  ENFORCEMENT: BLOCKING
+}
+POLICY known_cookies {
+  SCOPE: requests WHERE request.path EXISTS AND request.path == "/cookie"
+  CONSTRAINT: request.headers.cookie == "a=1; b=2"
+  ENFORCEMENT: BLOCKING
+}
+POLICY small_orders {
+  SCOPE: requests WHERE body.amount EXISTS
+  CONSTRAINT: body.amount <= 100
+  ENFORCEMENT: BLOCKING
+}
+POLICY closed_jobs {
+  SCOPE: requests WHERE event.job EXISTS
+  CONSTRAINT: event.job != "purge"
+  ENFORCEMENT: BLOCKING
+}
+POLICY open_buckets {
+  SCOPE: requests WHERE event.s3.bucket.name EXISTS
+  CONSTRAINT: event.s3.bucket.name != "secrets"
+  ENFORCEMENT: BLOCKING
+}
+POLICY no_purges {
+  SCOPE: requests WHERE event.detail_type EXISTS
+  CONSTRAINT: event.detail_type != "OrderPurged"
+  ENFORCEMENT: BLOCKING
+}
+POLICY masked_exports {
+  SCOPE: requests WHERE event.export EXISTS
+  CONSTRAINT: event.export != "all"
+  ENFORCEMENT: BLOCKING
+  MASK: event.card WITH LAST(4)
+}
+POLICY named_tenant {
+  SCOPE: requests WHERE request.headers.x_tenant IS MISSING AND event.tenant IS MISSING
+  CONSTRAINT: lambda.event == "never"
+  ENFORCEMENT: ADVISORY
+}
+"#;
+
+/// A store with a release of [`POLICIES`], and its trust root.
+pub(crate) struct Published {
+    pub(crate) folder: TempDir,
+}
+
+impl Published {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("store")).unwrap();
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let root = RootPayload::first(&key.verifying_key(), &[Role::Root, Role::Judicial]);
+        let root = root.sign(&[&key]).to_json();
+        fs::write(folder.path().join("root.json"), &root).unwrap();
+        let published = Self { folder };
+        let sources =
+            Sources::new(vec![Source { path: "set.aecp".to_owned(), text: POLICIES.to_owned() }]);
+        let examined = examine(&sources, &Base::default(), &BTreeMap::new(), &mut |_| ()).unwrap();
+        let accepted = examined.accepted.expect("the set is accepted");
+        let issued = aecp_enforcer::now();
+        let later = |seconds| Timestamp { seconds: issued.seconds + seconds, nanoseconds: 0 };
+        let channel = "prod".parse().unwrap();
+        let publication = Publication { channel, issued, expires: later(3600), stale: later(7200) };
+        let store = Store::open(&published.url("store")).unwrap();
+        let roots = store.roots(&root).await.unwrap();
+        store.publish(&accepted, &publication, &Reason::default(), &[&key], &roots).await.unwrap();
+        published
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("file://{}", self.path(name).display())
+    }
+}
+
+/// The extension's process, and a runtime that speaks through it.
+pub(crate) struct Environment {
+    pub(crate) lambda: Lambda,
+    pub(crate) published: Published,
+    pub(crate) extension: Child,
+    pub(crate) api: String,
+    proxy: String,
+    http: Client,
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        let _ = self.extension.kill();
+        let _ = self.extension.wait();
+    }
+}
+
+/// The extension's command, in an environment that is configured for `published`.
+pub(crate) fn command(lambda: &Lambda, published: &Published) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aecp-extension"));
+    command
+        .env("AWS_LAMBDA_RUNTIME_API", &lambda.address)
+        .env("AECP_STORE", published.url("store"))
+        .env("AECP_CHANNEL", "prod")
+        .env("AECP_ROOT", published.path("root.json"))
+        .env("AECP_STATE", published.path("tmp"))
+        .env("AECP_LAYER_STATE", published.path("layer"))
+        .env("AECP_AUDIT_STORE", published.url("audit"))
+        .env("AECP_LISTEN", "127.0.0.1:0")
+        .env("AECP_PROXY", "127.0.0.1:0")
+        .stderr(Stdio::piped());
+    command
+}
+
+impl Environment {
+    pub(crate) async fn start() -> Self {
+        let published = Published::new().await;
+        fs::create_dir(published.path("audit")).unwrap();
+        Self::of(published).await
+    }
+
+    pub(crate) async fn of(published: Published) -> Self {
+        let lambda = Lambda::start().await;
+        let mut extension = command(&lambda, &published).spawn().unwrap();
+        let mut lines = BufReader::new(extension.stderr.take().unwrap()).lines();
+        let serving = lines
+            .by_ref()
+            .map(|line| serde_json::from_str::<Value>(&line.unwrap()).expect("a JSON log line"))
+            .find(|line| line["proxy"].is_string())
+            .expect("the log says where it serves");
+        std::thread::spawn(move || lines.count());
+        let of = |name: &str| format!("http://{}", serving[name].as_str().unwrap());
+        let (api, proxy) = (of("address"), of("proxy"));
+        Self { lambda, published, extension, api, proxy, http: Client::new() }
+    }
+
+    /// The next event that reaches the function.
+    pub(crate) async fn next(&self) -> Response {
+        let url = format!("{}/2018-06-01/runtime/invocation/next", self.proxy);
+        within(self.http.get(url).send()).await.unwrap()
+    }
+
+    /// Posts as the function's runtime does.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Response {
+        let mut post = self.http.post(format!("{}/2018-06-01/runtime/{path}", self.proxy)).body(body);
+        for (name, value) in headers {
+            post = post.header(*name, *value);
+        }
+        within(post.send()).await.unwrap()
+    }
+
+    /// Where the function's runtime finds its API.
+    pub(crate) fn proxy(&self) -> &str {
+        self.proxy.strip_prefix("http://").unwrap()
+    }
+}

@@ -1,0 +1,15 @@
+//! The extension as a process, between a stand-in for Lambda's API and a stand-in for a function's runtime.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests: what fails must fail loudly"
+)]
+
+mod environment;
+mod http_events;
+mod lambda;
+mod layer;
+mod life;
+mod other_events;
+mod records;
