@@ -4,7 +4,6 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
 
 use std::{
-    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -23,7 +22,7 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::{client::legacy::Error, rt::TokioIo};
 use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -100,14 +99,15 @@ impl Proxy {
         let _ = stream.set_nodelay(true);
         let service = service_fn(|request| {
             let this = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(this.request(request).await) }
+            async move { this.request(request).await }
         });
         if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
             tracing::debug!(%error, "a connection ended early");
         }
     }
 
-    async fn request(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Where Lambda does not answer, the connection ends, as it would without anything between.
+    async fn request(&self, request: Request<Incoming>) -> Result<Response<Body>, Error> {
         self.used.store(true, Ordering::Relaxed);
         let (mut head, body) = request.into_parts();
         without_connection(&mut head.headers);
@@ -116,16 +116,13 @@ impl Proxy {
         }
         let request = match self.answer(head, body).await {
             Ok(request) => request,
-            Err(refused) => return refused,
+            Err(refused) => return Ok(refused),
         };
-        match self.api.send(request).await {
-            Ok(response) => forwarded(response),
-            Err(error) => unreachable_api(&error),
-        }
+        self.send(request).await.map(forwarded)
     }
 
     /// The next event that may pass. The function has nothing in hand when it asks for it, so this is the time for upkeep.
-    async fn next(&self, head: Parts) -> Response<Body> {
+    async fn next(&self, head: Parts) -> Result<Response<Body>, Error> {
         loop {
             match self.deadline.load(Ordering::Relaxed) {
                 0 => {}
@@ -135,11 +132,10 @@ impl Proxy {
             *request.method_mut() = head.method.clone();
             *request.uri_mut() = head.uri.clone();
             *request.headers_mut() = head.headers.clone();
-            let response = match self.api.send(request).await {
-                Ok(response) if response.status() == StatusCode::OK => response,
-                Ok(response) => return forwarded(response),
-                Err(error) => return unreachable_api(&error),
-            };
+            let response = self.send(request).await?;
+            if response.status() != StatusCode::OK {
+                return Ok(forwarded(response));
+            }
             let (mut next, body) = response.into_parts();
             without_connection(&mut next.headers);
             let deadline = text(&next.headers, DEADLINE).parse().unwrap_or(0);
@@ -148,9 +144,14 @@ impl Proxy {
             let event = Limited::new(body, MAX_EVENT).collect().await.map(|body| body.to_bytes());
             if let Some(event) = self.decided(&next.headers, event.ok()).await {
                 next.headers.insert(CONTENT_LENGTH, event.len().into());
-                return Response::from_parts(next, whole(event));
+                return Ok(Response::from_parts(next, whole(event)));
             }
         }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Error> {
+        let sent = self.api.send(request).await;
+        sent.inspect_err(|error| tracing::error!(%error, "the Runtime API does not answer"))
     }
 
     /// The event as the function may have it; `None` if it was denied and answered.
@@ -227,11 +228,6 @@ fn forwarded(response: Response<Incoming>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     without_connection(&mut head.headers);
     Response::from_parts(head, body.boxed_unsync())
-}
-
-fn unreachable_api(cause: &hyper_util::client::legacy::Error) -> Response<Body> {
-    tracing::error!(error = %cause, "the Runtime API does not answer");
-    error(StatusCode::INTERNAL_SERVER_ERROR, "the Runtime API does not answer")
 }
 
 /// An error in the form of the Runtime API.
