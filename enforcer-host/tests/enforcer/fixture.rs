@@ -203,12 +203,6 @@ impl Publisher {
         self.folder.path().join("state")
     }
 
-    pub(crate) fn root_file(&self) -> PathBuf {
-        let path = self.folder.path().join("root.json");
-        fs::write(&path, self.root.sign(&[&self.key]).to_json()).unwrap();
-        path
-    }
-
     pub(crate) fn url(&self) -> String {
         url::Url::from_directory_path(self.store()).unwrap().into()
     }

@@ -7,13 +7,10 @@
 )]
 
 mod bombs;
-mod crashes;
 mod explain;
-mod faults;
 mod fixture;
 mod hostile;
 mod http;
 mod load;
 mod modules;
-mod process;
 mod releases;

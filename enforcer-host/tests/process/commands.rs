@@ -1,7 +1,9 @@
 //! The sidecar as a process: started by its command line, killed, started again, stopped in order.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -16,6 +18,13 @@ use serde_json::{Value, json};
 
 use crate::fixture::{CHANNEL, Publisher, artifacts, entries, release, within};
 
+/// The trust root to pin, in a file.
+pub(crate) fn root_file(publisher: &Publisher) -> PathBuf {
+    let path = publisher.state().with_file_name("root.json");
+    fs::write(&path, publisher.root.sign(&[&publisher.key]).to_json()).unwrap();
+    path
+}
+
 /// Starts the binary and reads from its log where it serves.
 fn start(publisher: &Publisher) -> (Child, String) {
     start_with(publisher, &["--poll", "50ms"])
@@ -26,7 +35,7 @@ pub(crate) fn start_with(publisher: &Publisher, more: &[&str]) -> (Child, String
         .args(["--store", &publisher.url(), "--channel", CHANNEL])
         .args(more)
         .arg("--root")
-        .arg(publisher.root_file())
+        .arg(root_file(publisher))
         .arg("--state")
         .arg(publisher.state())
         .env("AECP_LISTEN", "127.0.0.1:0")
@@ -128,6 +137,6 @@ fn wrong_arguments_end_with_words_that_help() {
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    assert!(run("ftp://host", &publisher.root_file()).contains("use file://, s3://, gs:// or az://"));
+    assert!(run("ftp://host", &root_file(&publisher)).contains("use file://, s3://, gs:// or az://"));
     assert!(run("file:///x", &publisher.state()).contains("cannot read the trust root"));
 }

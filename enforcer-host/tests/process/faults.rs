@@ -13,9 +13,9 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::{
+    commands::{root_file, serving, start_with},
     crashes::read,
     fixture::{CHANNEL, Publisher, artifacts, release, within},
-    process::{serving, start_with},
 };
 
 /// A publisher whose policies want every decision on record.
@@ -55,7 +55,7 @@ fn start_on_a_full_disk(publisher: &Publisher, audit: &str) -> (Child, String) {
         .args(["-c", script, env!("CARGO_BIN_EXE_aecp-enforcer")])
         .args(["--store", &publisher.url(), "--channel", CHANNEL, "--listen", "127.0.0.1:0"])
         .args(["--audit-store", audit, "--audit-every", "1h", "--instance", "web-1", "--root"])
-        .arg(publisher.root_file())
+        .arg(root_file(publisher))
         .arg("--state")
         .arg(publisher.state())
         .stderr(Stdio::piped())
@@ -156,7 +156,7 @@ async fn two_processes_never_write_one_log() {
     // The same state folder: it does not start.
     let second = Command::new(env!("CARGO_BIN_EXE_aecp-enforcer"))
         .args(["--store", &url, "--channel", CHANNEL, "--listen", "127.0.0.1:0", "--root"])
-        .arg(publisher.root_file())
+        .arg(root_file(&publisher))
         .arg("--state")
         .arg(publisher.state())
         .output()

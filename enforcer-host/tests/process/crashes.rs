@@ -22,8 +22,8 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::{
+    commands::{serving, start_with},
     fixture::{Publisher, artifacts, release, within},
-    process::{serving, start_with},
 };
 
 /// Requests that are under way at once.
