@@ -44,6 +44,21 @@ TEST "the US is denied" {
 }
 "#;
 
+/// A policy of the first release alone.
+const EARLY: &str = r#"
+POLICY early {
+  SCOPE: requests
+  CONSTRAINT: region != "CN"
+  ENFORCEMENT: BLOCKING
+  COMPLIANCE: ["GDPR Art. 44"]
+}
+
+TEST "an early denial" {
+  GIVEN: { region: "CN", blocked: false }
+  EXPECT: DENY BY early, transfer
+}
+"#;
+
 const PACK: &str = "pack.json";
 
 /// Denials by the policy `transfer`, and by the other one.
@@ -82,7 +97,7 @@ fn audited() -> tempfile::TempDir {
     let store = url(&at.join("store"));
     let publish =
         ["publish", "set.aecp", "--store", &store, "--channel", "prod", "--key", "keys/private.pem"];
-    fs::write(at.join("set.aecp"), SET).unwrap();
+    fs::write(at.join("set.aecp"), format!("{SET}{EARLY}")).unwrap();
     run(&[&publish[..], &["--author", "Jane", "--justification", "a start"]].concat());
     fs::write(at.join("set.aecp"), SET.replace("VERSION: 1", "VERSION: 2")).unwrap();
     run(&[&publish[..], &["--author", "Joe", "--justification", "CR-2"]].concat());
@@ -142,8 +157,11 @@ fn a_pack_leads_from_a_control_to_proven_decisions_and_no_byte_of_it_can_be_chan
     assert_eq!(code, Some(0), "{report}");
     assert_eq!(report["control"], "GDPR Art. 44");
     let policies = report["policies"].as_array().unwrap();
-    assert_eq!(policies.len(), 1, "the other policy names another control");
-    let policy = &policies[0];
+    assert_eq!(policies.len(), 2, "the other policy names another control");
+    let early = &policies[0];
+    assert_eq!((&early["policy"], &early["stints"][0]["last"]), (&"early".into(), &1.into()));
+    assert_eq!(early["violated"], serde_json::json!(["an early denial"]), "of the release that had it");
+    let policy = &policies[1];
     assert_eq!(policy["policy"], "transfer");
     assert_eq!(policy["satisfied"], serde_json::json!(["the EU is allowed"]));
     assert_eq!(policy["violated"], serde_json::json!(["the US is denied"]));

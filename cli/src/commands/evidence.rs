@@ -194,7 +194,8 @@ fn check(arguments: &Verify) -> anyhow::Result<Outcome> {
     let checked = || -> anyhow::Result<Report> {
         let envelope = Envelope::from_json_within(&bytes, MAX_BYTES)?;
         let keys = BTreeMap::from([(key_id(&signer), signer)]);
-        let payload = envelope.verify(PAYLOAD_TYPE, &keys, 1)?;
+        let payload =
+            envelope.verify(PAYLOAD_TYPE, &keys, 1).context("it is not as --signer signed it")?;
         let pack: Pack = serde_json::from_slice(&payload).context("it is no pack of this version")?;
         report(&pack, &verify(&pack, root.as_ref(), logs.as_ref())?)
     };

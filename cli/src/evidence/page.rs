@@ -160,7 +160,7 @@ fn policy(out: &mut String, policy: &PolicyReport) -> FmtResult {
     }
     for (what, tests) in [("satisfy", &policy.satisfied), ("violate", &policy.violated)] {
         match tests {
-            None => writeln!(out, "<p class=\"care\">This version cannot run its tests.</p>")?,
+            None => writeln!(out, "<p class=\"care\">Its tests are not known here.</p>")?,
             Some(tests) if tests.is_empty() => {
                 writeln!(out, "<p class=\"care\">No test of it {what}s it.</p>")?;
             }

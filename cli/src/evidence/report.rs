@@ -78,7 +78,7 @@ pub(crate) struct PolicyReport {
     pub(crate) stints: Vec<Stint>,
     /// What the history says of it, before and in the time that was asked about.
     pub(crate) changes: Vec<Change>,
-    /// Tests of its newest release that satisfy it; `None` if they cannot be run by this version.
+    /// Tests of its newest release that satisfy it; `None` if this version cannot run them, or the control is of no catalogue.
     pub(crate) satisfied: Option<Vec<String>>,
     /// Those that violate it.
     pub(crate) violated: Option<Vec<String>>,
@@ -241,11 +241,7 @@ fn policies(pack: &Pack, verified: &Verified, control: &Control) -> Vec<PolicyRe
     let names: BTreeSet<&str> = contents()
         .flat_map(|(_, (manifest, _))| control.policies(manifest).map(|info| info.name.as_str()))
         .collect();
-    let tests: BTreeMap<u64, Tests> = contents()
-        .next_back()
-        .map(|(serial, (_, sources))| (serial, tests(sources, control)))
-        .into_iter()
-        .collect();
+    let mut tests_of: BTreeMap<u64, Tests> = BTreeMap::new();
     let mut reports = Vec::with_capacity(names.len());
     for name in names {
         let of = |manifest: &Manifest| manifest.policies.iter().find(|info| info.name == name).cloned();
@@ -257,9 +253,11 @@ fn policies(pack: &Pack, verified: &Verified, control: &Control) -> Vec<PolicyRe
             .collect();
         let Some((newest, info, _)) = held.last().cloned() else { continue };
         let because = |proof: &&Proof| proof.because_of.iter().any(|one| one == name);
-        let proofs = verified.releases.get(&newest).and_then(|release| release.contents.as_ref());
-        let proofs = proofs.into_iter().flat_map(|(manifest, _)| manifest.proofs.iter().filter(because));
-        let outcomes = tests.get(&newest).and_then(|tests| tests.as_ref()?.get(name));
+        let release = verified.releases.get(&newest).and_then(|release| release.contents.as_ref());
+        let Some((manifest, sources)) = release else { continue };
+        let proofs = manifest.proofs.iter().filter(because);
+        let run = tests_of.entry(newest).or_insert_with(|| tests(sources, control));
+        let outcomes = run.as_ref().and_then(|outcomes| outcomes.get(name));
         let mut sums = PolicySums::default();
         for one in verified.logs.values().filter_map(|log| log.sums.by_policy.get(name)) {
             sums.violated += one.violated;
