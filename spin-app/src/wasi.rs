@@ -1,0 +1,9 @@
+//! What speaks with the host.
+
+mod bindings;
+mod guard;
+mod handler;
+mod host;
+mod message;
+mod next;
+mod web;
