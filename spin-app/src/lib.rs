@@ -17,3 +17,5 @@ mod request;
 mod settings;
 mod token;
 mod wasi;
+
+pub use wasi::Component;

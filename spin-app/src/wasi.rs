@@ -7,3 +7,5 @@ mod host;
 mod message;
 mod next;
 mod web;
+
+pub use handler::Component;

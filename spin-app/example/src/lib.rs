@@ -11,7 +11,9 @@ use wasip3::{
 /// What it tells.
 const CUSTOMER: &str = r#"{"name":"Ada Lovelace","card":"4111111111111111","visits":[1,2,3]}"#;
 
-struct Example;
+/// The application.
+#[derive(Debug, Clone, Copy)]
+pub struct Example;
 
 impl Guest for Example {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {

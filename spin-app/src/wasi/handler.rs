@@ -29,7 +29,9 @@ const REQUESTS: &str = "http/request";
 /// The longest id of a request that is taken from it.
 const MAX_ID: usize = 128;
 
-struct Component;
+/// The component: what the host calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Component;
 
 #[cfg(target_family = "wasm")]
 mod export {
