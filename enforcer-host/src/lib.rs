@@ -37,6 +37,8 @@ pub mod enforcer;
 #[cfg(feature = "host")]
 pub mod refresh;
 
+#[cfg(feature = "components")]
+pub mod component;
 #[cfg(feature = "host")]
 mod coverage;
 #[cfg(feature = "host")]
