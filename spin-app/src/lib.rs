@@ -14,7 +14,9 @@ mod problem;
 mod record;
 mod release;
 mod request;
+mod response;
 mod settings;
+mod ship;
 mod token;
 mod wasi;
 

@@ -1,5 +1,6 @@
 //! What speaks with the host.
 
+mod answers;
 mod bindings;
 mod guard;
 mod handler;

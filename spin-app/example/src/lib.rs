@@ -44,5 +44,6 @@ impl Guest for Example {
 #[cfg(target_family = "wasm")]
 mod export {
     #![allow(unsafe_code, reason = "the functions that the host calls")]
-    wasip3::http::service::export!(super::Example with_types_in wasip3);
+    use super::Example;
+    wasip3::http::service::export!(Example with_types_in wasip3);
 }
