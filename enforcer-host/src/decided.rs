@@ -43,6 +43,8 @@ pub enum Reason {
     RequestTooLarge,
     /// The decision must be recorded and cannot be.
     AuditUnavailable,
+    /// It would be allowed only with an obligation carried out that cannot be.
+    ObligationUnsupported,
 }
 
 impl Reason {
@@ -57,6 +59,7 @@ impl Reason {
             Self::InvalidRequest => "invalid_request",
             Self::RequestTooLarge => "request_too_large",
             Self::AuditUnavailable => "audit_unavailable",
+            Self::ObligationUnsupported => "obligation_unsupported",
         }
     }
 }

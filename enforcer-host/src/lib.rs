@@ -21,6 +21,7 @@ pub mod policy;
 
 pub mod decided;
 pub mod explain;
+pub mod obligations;
 
 pub mod objects;
 pub mod source;

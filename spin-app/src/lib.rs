@@ -14,6 +14,10 @@ mod problem;
 mod record;
 mod release;
 mod request;
+mod response;
 mod settings;
+mod ship;
 mod token;
 mod wasi;
+
+pub use wasi::Component;

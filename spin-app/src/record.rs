@@ -13,6 +13,7 @@ use aecp_contract::{
     },
     layout::Name,
     manifest::AuditLevel,
+    tlog::{edge::Edge, merkle::leaf_hash, tile::TILE_WIDTH},
     value::Timestamp,
 };
 use aecp_enforcer::{
@@ -54,6 +55,12 @@ struct State {
     started: bool,
     /// Entries that are in the store and not carried yet, the first one first.
     waiting: Waiting,
+    /// The first entries of the blocks that are in the store.
+    blocks: Vec<u64>,
+    /// How many entries are carried.
+    carried: u64,
+    /// The store has no room for more.
+    full: bool,
     queue: Vec<Arc<Entry>>,
     lost: BTreeMap<GapReason, u64>,
     last_time: Option<Timestamp>,
@@ -64,6 +71,8 @@ struct State {
 /// Entries of one log, in their order.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Waiting {
+    /// The tree over all entries before the first: whole bundles.
+    pub(crate) base: Edge,
     /// The number of the first.
     pub(crate) first: u64,
     pub(crate) entries: Vec<Vec<u8>>,
@@ -72,6 +81,11 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
+    /// Nothing, after these entries.
+    pub(crate) fn after(base: Edge) -> Self {
+        Self { first: base.size(), base, ..Self::default() }
+    }
+
     /// The number of the next entry.
     pub(crate) fn end(&self) -> u64 {
         self.first + self.entries.len() as u64
@@ -86,11 +100,35 @@ impl Waiting {
             }
         }
     }
+
+    /// Adds those entries of a block that are not here yet.
+    pub(crate) fn push_rest(&mut self, block: Self) {
+        let (here, first) = (self.end(), block.first);
+        let known = usize::try_from(here.saturating_sub(first)).unwrap_or(usize::MAX);
+        self.entries.extend(block.entries.into_iter().skip(known));
+        self.openings.extend(block.openings.into_iter().filter(|(seq, _)| *seq >= here));
+    }
+
+    /// Lets go of the bundles that are whole.
+    fn forget_whole(&mut self) {
+        let count = self.entries.len() - self.entries.len() % TILE_WIDTH as usize;
+        for entry in self.entries.drain(..count) {
+            self.base.push(leaf_hash(&entry), &mut |_, _| ());
+        }
+        self.first += count as u64;
+        let first = self.first;
+        self.openings.retain(|(seq, _)| *seq >= first);
+    }
 }
 
 /// The key of the block of a log that begins with this entry.
 pub(crate) fn block_key(log: &Name, first: u64) -> String {
     format!("{PREFIX}{log}/{first:010}")
+}
+
+/// The key of the tree over those entries of a log whose blocks are gone, since they were carried.
+pub(crate) fn edge_key(log: &Name) -> String {
+    format!("{PREFIX}{log}/edge")
 }
 
 /// Lines on their way to the store.
@@ -152,6 +190,9 @@ impl Recorder {
             attributes: Attributes::new(rules),
             started: false,
             waiting: Waiting::default(),
+            blocks: Vec::new(),
+            carried: 0,
+            full: false,
             queue: Vec::new(),
             lost: BTreeMap::new(),
             last_time: None,
@@ -199,24 +240,46 @@ impl Recorder {
         }
     }
 
-    /// The log's name, and a copy of what is in the store and not carried yet.
-    pub(crate) fn waiting(&self) -> (Name, Waiting) {
+    /// The log's name, a copy of its entries from the last whole bundle on, and how many of all are carried.
+    pub(crate) fn waiting(&self) -> (Name, Waiting, u64) {
         let state = self.state.borrow();
-        (state.log.clone(), state.waiting.clone())
+        (state.log.clone(), state.waiting.clone(), state.carried)
     }
 
-    /// Forgets entries before this number, which are carried in whole bundles.
-    pub(crate) fn forget_before(&self, number: u64) {
-        let waiting = &mut self.state.borrow_mut().waiting;
-        let count = number.saturating_sub(waiting.first).min(waiting.entries.len() as u64);
-        waiting.entries.drain(..usize::try_from(count).unwrap_or(0));
-        waiting.first += count;
-        waiting.openings.retain(|(seq, _)| *seq >= number);
+    /// The log's name.
+    pub(crate) fn name(&self) -> Name {
+        self.state.borrow().log.clone()
     }
 
-    /// The store has no room for more records: what must be recorded is denied from now on.
+    /// So many entries are carried. Blocks of bundles that are whole go; the tree over them stays.
+    pub(crate) fn carried(&self, count: u64, store: &impl KeyValue) {
+        let mut state = self.state.borrow_mut();
+        state.carried = count;
+        let before = state.waiting.first;
+        state.waiting.forget_whole();
+        let State { log, waiting, blocks, .. } = &mut *state;
+        if waiting.first == before {
+            return;
+        }
+        let Ok(edge) = serde_json::to_vec(&waiting.base) else { return };
+        if store.set(&edge_key(log), &edge).is_ok() {
+            while let [first, next, ..] = blocks[..]
+                && next <= waiting.first
+            {
+                let _ = store.delete(&block_key(log, first));
+                blocks.remove(0);
+            }
+        }
+    }
+
+    /// Records were lost that were not this instance's own.
     pub(crate) fn lost(&self, reason: GapReason, count: u64) {
         self.state.borrow_mut().lose(reason, count);
+    }
+
+    /// Whether the store has no room for more records: what must be recorded is denied from now on.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.state.borrow_mut().full = full;
     }
 }
 
@@ -228,8 +291,8 @@ impl State {
     /// Writes a block: all that waits, and this decision, which must be recorded. Without one, also what was counted.
     /// Whether the decision is in the store.
     fn write(&mut self, required: Option<&Entry>, store: &impl KeyValue) -> bool {
-        if self.waiting.entries.len() >= MAX_WAITING {
-            self.lose(GapReason::Spool, 1);
+        if self.full || self.waiting.entries.len() >= MAX_WAITING {
+            self.lose(GapReason::Spool, u64::from(required.is_some()));
             return false;
         }
         let first = self.waiting.end();
@@ -253,6 +316,7 @@ impl State {
         match store.set(&block_key(&self.log, first), &block.lines) {
             Ok(()) => {
                 self.waiting.push_block(&block.lines);
+                self.blocks.push(first);
                 self.started = true;
                 self.last_time = block.last_time;
                 self.lost.clear();

@@ -18,7 +18,11 @@ use crate::{
     key_value::{Failed, Kept, KeyValue},
     log,
     request::Wants,
+    response::WantsOfAnswers,
 };
+
+/// What is kept of a release.
+const ARTIFACTS: [&str; 2] = [MANIFEST, CORE_MODULE];
 
 /// A verified release, loaded and ready.
 pub(crate) struct Active {
@@ -27,6 +31,9 @@ pub(crate) struct Active {
     pub(crate) set: Arc<PolicyPre>,
     /// What its policies ask for.
     pub(crate) wants: Wants,
+    pub(crate) wants_of_answers: WantsOfAnswers,
+    /// The keys under which the key-value store has it.
+    keys: Vec<String>,
 }
 
 /// What keeps the release fresh. One for an instance of the component.
@@ -121,8 +128,12 @@ impl Keeper {
         store: &impl Objects,
         kept: &Kept<'_, impl KeyValue>,
     ) -> Result<(), Refusal> {
-        // What cannot be read must not keep newer policies away; what was read before still counts.
         if let Err(refusal) = self.recall(kept).await {
+            // Without the highest serial no release can be told from an older one. What else cannot be read must not keep
+            // newer policies away.
+            if self.state.borrow().highest.is_none() {
+                return Err(refusal);
+            }
             log::refused(&refusal);
         }
         let source = ReleaseSource::new(store, self.channel.clone());
@@ -159,7 +170,8 @@ impl Keeper {
         // Remembered before it serves. A store that takes nothing does not keep a new release from serving: the serial is
         // still known while this instance lives.
         let before = self.state.borrow().active.clone();
-        if let Err(Failed(why)) = keep(kept, &self.channel, &release, before.as_deref()) {
+        let before = before.as_ref().map_or(&[][..], |before| &before.keys);
+        if let Err(Failed(why)) = keep(kept, &self.channel, &release, (before, &active.keys)) {
             log::warn("release_not_kept", &why);
         }
         log::info("serving", &format!("release {}", pointer.serial));
@@ -180,9 +192,13 @@ impl Keeper {
 
     fn load(&self, release: &VerifiedRelease) -> Result<Active, Refusal> {
         let set = PolicyPre::load(&self.engine, release)?;
-        let wants = Wants::of(set.manifest());
+        let (wants, wants_of_answers) = (Wants::of(set.manifest()), WantsOfAnswers::of(set.manifest()));
         let id = release.id();
-        Ok(Active { id, release: release.statement().release().clone(), set: Arc::new(set), wants })
+        let blobs = ARTIFACTS.iter().filter_map(|name| release.artifact(name).ok());
+        let mut keys: Vec<String> = blobs.map(|bytes| layout::blob(Digest::of(bytes))).collect();
+        keys.push(layout::release(&self.channel, id.serial));
+        let (release, set) = (release.statement().release().clone(), Arc::new(set));
+        Ok(Active { id, release, set, wants, wants_of_answers, keys })
     }
 }
 
@@ -192,19 +208,16 @@ fn keep(
     kept: &Kept<'_, impl KeyValue>,
     channel: &Name,
     release: &VerifiedRelease,
-    before: Option<&Active>,
+    (before, now): (&[String], &[String]),
 ) -> Result<(), Failed> {
-    for name in [MANIFEST, CORE_MODULE] {
-        if let Ok(bytes) = release.artifact(name) {
-            kept.set(&layout::blob(Digest::of(bytes)), bytes)?;
-        }
+    for bytes in ARTIFACTS.iter().filter_map(|name| release.artifact(name).ok()) {
+        kept.set(&layout::blob(Digest::of(bytes)), bytes)?;
     }
-    let serial = release.id().serial;
-    kept.set(&layout::release(channel, serial), release.envelope())?;
+    kept.set(&layout::release(channel, release.id().serial), release.envelope())?;
     kept.set(&layout::channel(channel), &release.pointer().to_json())?;
     // What is left of an older release only takes space.
-    if let Some(before) = before.filter(|before| before.id.serial != serial) {
-        let _ = kept.delete(&layout::release(channel, before.id.serial));
+    for key in before.iter().filter(|key| !now.contains(key)) {
+        let _ = kept.delete(key);
     }
     Ok(())
 }

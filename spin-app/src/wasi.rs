@@ -1,5 +1,6 @@
 //! What speaks with the host.
 
+mod answers;
 mod bindings;
 mod guard;
 mod handler;
@@ -7,3 +8,5 @@ mod host;
 mod message;
 mod next;
 mod web;
+
+pub use handler::Component;

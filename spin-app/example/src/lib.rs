@@ -11,7 +11,9 @@ use wasip3::{
 /// What it tells.
 const CUSTOMER: &str = r#"{"name":"Ada Lovelace","card":"4111111111111111","visits":[1,2,3]}"#;
 
-struct Example;
+/// The application.
+#[derive(Debug, Clone, Copy)]
+pub struct Example;
 
 impl Guest for Example {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
@@ -42,5 +44,6 @@ impl Guest for Example {
 #[cfg(target_family = "wasm")]
 mod export {
     #![allow(unsafe_code, reason = "the functions that the host calls")]
-    wasip3::http::service::export!(super::Example with_types_in wasip3);
+    use super::Example;
+    wasip3::http::service::export!(Example with_types_in wasip3);
 }

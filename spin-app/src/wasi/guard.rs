@@ -15,10 +15,13 @@ use super::{
     message::in_time,
     web::Web,
 };
-use crate::{key_value::Kept, log, record::Recorder, release::Keeper, settings::Settings};
+use crate::{key_value::Kept, log, record::Recorder, release::Keeper, settings::Settings, ship};
 
 /// How long one look for a newer release may take in all.
 const POLL_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long it may take to carry logs.
+const SHIP_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long a request waits for the very first release, and how often it looks whether it is there.
 const FIRST_WITHIN: Duration = Duration::from_secs(10);
@@ -39,6 +42,9 @@ pub(super) struct Guard {
     /// When a newer release is to be looked for.
     poll_at: Cell<Instant>,
     polls: Cell<bool>,
+    /// When the log is to be carried.
+    ship_at: Cell<Instant>,
+    ships: Cell<bool>,
     flushes: Cell<bool>,
 }
 
@@ -80,6 +86,7 @@ impl Guard {
         }
         let random = getrandom::u64().map_err(|error| error.to_string())?;
         let log = settings.audit.new_log(random).ok_or("the name of its log is none")?;
+        let every = settings.audit.every;
         let recorder = Recorder::new(log, settings.audit.rules.clone());
         Ok(Self {
             settings,
@@ -88,6 +95,8 @@ impl Guard {
             recorder,
             poll_at: Cell::new(Instant::now()),
             polls: Cell::new(false),
+            ship_at: Cell::new(Instant::now() + jittered(every)),
+            ships: Cell::new(false),
             flushes: Cell::new(false),
         })
     }
@@ -120,12 +129,32 @@ impl Guard {
                 guard.recorder.flush(&guard.store);
             });
         }
+        if Instant::now() >= self.ship_at.get() && !self.ships.replace(true) {
+            let guard = Rc::clone(self);
+            spawn(async move { guard.ship().await });
+        }
         if self.is_poll_due() {
             let guard = Rc::clone(self);
             // Taken here, so that no other request takes it too before the task runs.
             guard.polls.set(true);
             spawn(async move { guard.poll().await });
         }
+    }
+
+    /// Carries logs, if there is a place for them.
+    async fn ship(&self) {
+        let Settings { audit, channel, .. } = &self.settings;
+        if let Some(place) = &audit.place {
+            let store = Web(place);
+            let work = ship::ship(audit, channel, &self.recorder, &store, &self.store);
+            match in_time(work, SHIP_WITHIN).await {
+                Some(Ok(())) => {}
+                Some(Err(refusal)) => log::warn("not_carried", &refusal.to_string()),
+                None => log::warn("not_carried", "the store of logs is slow"),
+            }
+        }
+        self.ship_at.set(Instant::now() + jittered(audit.every));
+        self.ships.set(false);
     }
 
     fn is_poll_due(&self) -> bool {

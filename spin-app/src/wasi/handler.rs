@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use aecp_contract::manifest::{Enforcement, Point};
+use aecp_contract::manifest::Point;
 use aecp_enforcer::{
     Decided, Reason,
     record::{Answer, RequestContext},
@@ -13,12 +13,12 @@ use wasip3::{
 };
 
 use super::{
+    answers::{self, advisory, supported},
     guard::Guard,
     message::{self, Unread, in_time},
     next::{Body, Line, next},
 };
 use crate::{
-    forward,
     problem::Problem,
     request::{Head, Seen, Wants},
 };
@@ -29,12 +29,15 @@ const REQUESTS: &str = "http/request";
 /// The longest id of a request that is taken from it.
 const MAX_ID: usize = 128;
 
-struct Component;
+/// The component: what the host calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Component;
 
 #[cfg(target_family = "wasm")]
 mod export {
     #![allow(unsafe_code, reason = "the function that the host calls")]
-    wasip3::http::service::export!(super::Component with_types_in wasip3);
+    use super::Component;
+    wasip3::http::service::export!(Component with_types_in wasip3);
 }
 
 impl Guest for Component {
@@ -78,40 +81,21 @@ async fn decide(guard: &Guard, request: Request, started: Instant) -> Response {
         Ok(active) => active.set.decide_read(|table, slots| seen.read(Point::Ingress, table, slots)),
         Err(reason) => Decided::denied(*reason),
     };
-    let answer = settle(decided.by(release));
-    if answer.permit().is_err() {
-        return denial(&answer);
-    }
-    if answer.decided().obligations().next().is_some() {
-        return message::problem(&Problem::new(403, "obligation_unsupported"));
-    }
+    let answer = settle(supported(decided).by(release));
+    // Whoever is allowed was decided on by a release.
+    let (Ok(_), Ok(active)) = (answer.permit(), &usable) else { return denial(&answer) };
     let sent = in_time(next(guard, line, &seen, body), guard.settings.upstream_timeout).await;
     let response = match sent {
         Some(Ok(response)) => response,
         Some(Err(error)) => return message::problem(&failure(&error)),
         None => return message::problem(&Problem::new(504, "upstream_timeout")),
     };
-    advised(response, &answer)
+    answers::decide(guard, active, &seen, &context, response, advisory(&answer).collect()).await
 }
 
 /// What a client is told of a denial.
-fn denial(answer: &Answer) -> Response {
+pub(super) fn denial(answer: &Answer) -> Response {
     message::problem(&Problem::denied(answer.decided()))
-}
-
-/// The answer, with the names of the ADVISORY policies that the request violates, if any.
-fn advised(response: Response, answer: &Answer) -> Response {
-    let violated = answer.decided().violated();
-    let advisory = violated.filter(|policy| policy.enforcement == Enforcement::Advisory);
-    let names: Vec<&str> = advisory.map(|policy| policy.name.as_str()).collect();
-    if names.is_empty() {
-        return response;
-    }
-    let mut headers = response.get_headers().copy_all();
-    forward::set(&mut headers, forward::ADVISORY, names.join(",").into_bytes());
-    let status = response.get_status_code();
-    let (body, end) = message::response_body(response);
-    message::response(status, &headers, body, end)
 }
 
 /// What a client is told where the upstream gave no answer.

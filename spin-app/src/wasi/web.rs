@@ -14,6 +14,7 @@ use super::message::{self, Unread, in_time};
 use crate::{
     request::{Headers, values},
     settings::Place,
+    ship::Writable,
 };
 
 /// How long one request may take, its answer included.
@@ -21,6 +22,9 @@ const WITHIN: Duration = Duration::from_secs(20);
 
 /// The most bytes of one object, whatever a release says: more than an instance's memory is for.
 const MAX_OBJECT: u64 = 16 << 20;
+
+/// The most bytes of what a store says of an object that it was given.
+const MAX_ANSWER: usize = 64 << 10;
 
 /// A store, over HTTP.
 pub(super) struct Web<'p>(pub(super) &'p Place);
@@ -109,6 +113,20 @@ impl Objects for Web<'_> {
             304 if unless.is_some() => Ok(None),
             404 | 410 => refusal(Code::NotFound, "it is not there".to_owned()),
             status => refusal(Code::StoreUnavailable, format!("the store answers {status}")),
+        }
+    }
+}
+
+impl Writable for Web<'_> {
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), Refusal> {
+        let headers = vec![("content-type".to_owned(), b"application/octet-stream".to_vec())];
+        let answered = self.ask(Method::Put, key, headers, Some(bytes), MAX_ANSWER).await?;
+        match answered.status {
+            200..=299 => Ok(()),
+            status => {
+                let detail = format!("`{key}`: the store answers {status}");
+                Err(Refusal::new(Code::StoreUnavailable, detail))
+            }
         }
     }
 }
