@@ -43,6 +43,8 @@ pub enum Reason {
     RequestTooLarge,
     /// The decision must be recorded and cannot be.
     AuditUnavailable,
+    /// It would be allowed only with an obligation carried out that cannot be.
+    ObligationUnsupported,
 }
 
 impl Reason {
@@ -57,6 +59,7 @@ impl Reason {
             Self::InvalidRequest => "invalid_request",
             Self::RequestTooLarge => "request_too_large",
             Self::AuditUnavailable => "audit_unavailable",
+            Self::ObligationUnsupported => "obligation_unsupported",
         }
     }
 }
@@ -163,7 +166,7 @@ impl Decided {
 
     /// The same decision as made by this release.
     #[must_use]
-    pub(crate) fn by(mut self, release: Option<ReleaseId>) -> Self {
+    pub fn by(mut self, release: Option<ReleaseId>) -> Self {
         self.release = release;
         self
     }

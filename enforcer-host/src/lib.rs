@@ -21,6 +21,7 @@ pub mod policy;
 
 pub mod decided;
 pub mod explain;
+pub mod obligations;
 
 pub mod objects;
 pub mod source;
@@ -37,6 +38,8 @@ pub mod enforcer;
 #[cfg(feature = "host")]
 pub mod refresh;
 
+#[cfg(feature = "components")]
+pub mod component;
 #[cfg(feature = "host")]
 mod coverage;
 #[cfg(feature = "host")]

@@ -5,10 +5,12 @@
     reason = "a tool of tests: what fails must fail loudly"
 )]
 //! Tools of the integration tests: policy sets and requests made at random ([`generated`]), worlds whose requests can
-//! all be listed ([`worlds`]), loading as enforcers do ([`release`]), logs of decisions ([`log`]), and programs of other people to test against
+//! all be listed ([`worlds`]), loading as enforcers do ([`release`]), one corpus for all points of enforcement ([`corpus`]), components that are built for the tests ([`guest`]), logs of decisions ([`log`]), and programs of other people to test against
 //! ([`python`]).
 
+pub mod corpus;
 pub mod generated;
+pub mod guest;
 pub mod log;
 pub mod python;
 pub mod release;

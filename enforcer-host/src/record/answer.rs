@@ -1,6 +1,7 @@
 //! A decision on its way to whoever asked: recorded as surely as its policies want, it permits or denies.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,6 +11,7 @@ use aecp_contract::{value::Timestamp, verdict::Decision};
 use crate::{
     clock::now,
     decided::{Decided, Reason},
+    obligations::{self, Unfulfilled},
 };
 
 /// Whose decision it is.
@@ -90,6 +92,14 @@ impl Permit<'_> {
     #[must_use]
     pub fn decided(&self) -> &Decided {
         self.decided
+    }
+
+    /// The body that the decision is about, with what its policies oblige to carried out.
+    ///
+    /// # Errors
+    /// [`Unfulfilled`]; the body must not go on then.
+    pub fn carry_out<'b>(&self, body: &'b [u8]) -> Result<Cow<'b, [u8]>, Unfulfilled> {
+        obligations::carry_out(self.decided.obligations().map(|(_, action)| action), body)
     }
 }
 

@@ -1,0 +1,12 @@
+//! What speaks with the host.
+
+mod answers;
+mod bindings;
+mod guard;
+mod handler;
+mod host;
+mod message;
+mod next;
+mod web;
+
+pub use handler::Component;
