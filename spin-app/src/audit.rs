@@ -36,7 +36,8 @@ impl fmt::Debug for Audit {
 impl Audit {
     /// A key as `aecp keygen` writes it.
     pub(crate) fn read_key(text: &str) -> Result<SigningKey, String> {
-        SigningKey::from_pkcs8_pem(text).map_err(|_| "is no Ed25519 private key in PKCS#8 PEM".to_owned())
+        SigningKey::from_pkcs8_pem(text)
+            .map_err(|_| "is no Ed25519 private key in PKCS#8 PEM".to_owned())
     }
 
     /// What names of logs begin with.

@@ -73,7 +73,9 @@ mod tests {
         assert!(!base.is_https);
         assert_eq!(base.object("root/1.json"), "/root/1.json");
         assert_eq!(base.request("/a//b/../c", None), "/a//b/../c");
-        for bad in ["", "s3://bucket", "/path", "acme.example", "https://user:pass@acme.example", "https://"] {
+        for bad in
+            ["", "s3://bucket", "/path", "acme.example", "https://user:pass@acme.example", "https://"]
+        {
             assert!(bad.parse::<Base>().is_err(), "{bad}");
         }
     }

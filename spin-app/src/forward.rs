@@ -29,7 +29,8 @@ pub(crate) fn to_upstream(head: &Head, client: Option<IpAddr>) -> Headers {
     let mut headers = without_hop(&head.headers);
     headers.retain(|(name, _)| !name.to_ascii_lowercase().starts_with("spin-"));
     if let Some(client) = client {
-        let mut chain: Vec<u8> = values(&headers, "x-forwarded-for").collect::<Vec<_>>().join(&b", "[..]);
+        let mut chain: Vec<u8> =
+            values(&headers, "x-forwarded-for").collect::<Vec<_>>().join(&b", "[..]);
         if !chain.is_empty() {
             chain.extend_from_slice(b", ");
         }

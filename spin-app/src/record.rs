@@ -140,7 +140,12 @@ struct Block {
 
 impl Block {
     /// Appends an entry, with what opens its commitments before it; `false` if it is longer than a log's entries can be.
-    fn push(&mut self, time: Timestamp, event: Event, mut opened: BTreeMap<String, OpenedValue>) -> bool {
+    fn push(
+        &mut self,
+        time: Timestamp,
+        event: Event,
+        mut opened: BTreeMap<String, OpenedValue>,
+    ) -> bool {
         let mut entry = audit::Entry { seq: self.next, time, event };
         let Some(json) = entry.fit() else { return false };
         if let Event::Decision(record) = &entry.event {
@@ -337,9 +342,10 @@ impl State {
     }
 
     fn tally(&self) -> Tally {
-        let counted = |(&(point, release), &(decided, unrecorded)): (&(&'static str, _), &(u64, u64))| {
-            PointTally { point: point.to_owned(), release, decided, unrecorded }
-        };
+        let counted =
+            |(&(point, release), &(decided, unrecorded)): (&(&'static str, _), &(u64, u64))| {
+                PointTally { point: point.to_owned(), release, decided, unrecorded }
+            };
         Tally { seen: self.seen, decided: self.decided.iter().map(counted).collect(), last: false }
     }
 }

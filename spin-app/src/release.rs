@@ -15,7 +15,7 @@ use aecp_enforcer::{
 };
 
 use crate::{
-    key_value::{Failed, KeyValue, Kept},
+    key_value::{Failed, Kept, KeyValue},
     log,
     request::Wants,
     response::WantsOfAnswers,
@@ -68,9 +68,7 @@ impl Keeper {
     pub(crate) fn usable(&self) -> (Option<ReleaseId>, Result<Rc<Active>, Reason>) {
         match &self.state.borrow().active {
             None => (None, Err(Reason::NoRelease)),
-            Some(active) if now() > active.release.stale => {
-                (Some(active.id), Err(Reason::ReleaseStale))
-            }
+            Some(active) if now() > active.release.stale => (Some(active.id), Err(Reason::ReleaseStale)),
             Some(active) => (Some(active.id), Ok(Rc::clone(active))),
         }
     }
@@ -91,7 +89,9 @@ impl Keeper {
         let root = {
             let mut state = self.state.borrow_mut();
             match &state.highest {
-                Some(highest) if highest.serial == pointer.serial && state.active.is_some() => return Ok(()),
+                Some(highest) if highest.serial == pointer.serial && state.active.is_some() => {
+                    return Ok(());
+                }
                 Some(highest) if highest.serial > pointer.serial => {
                     drop(state);
                     return self.remind(kept);
@@ -147,7 +147,9 @@ impl Keeper {
         if let Some(highest) = &self.state.borrow().highest {
             pointer.check_after(highest)?;
         }
-        let serves = |state: &State| state.active.as_ref().is_some_and(|active| active.id.digest == pointer.release);
+        let serves = |state: &State| {
+            state.active.as_ref().is_some_and(|active| active.id.digest == pointer.release)
+        };
         if serves(&self.state.borrow()) {
             self.state.borrow_mut().tag = tag;
             return self.still_newest();

@@ -56,7 +56,10 @@ impl Wants {
     pub(crate) fn of(manifest: &Manifest) -> Self {
         let below = |name: &str| {
             manifest.attributes.iter().any(|attribute| {
-                attribute.path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                attribute
+                    .path
+                    .strip_prefix(name)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             })
         };
         Self { body: below("body"), claims: below("principal") }
@@ -142,8 +145,7 @@ impl Seen {
         table: &AttributeTable,
         slots: &mut SlotBuffer,
     ) -> Result<(), RequestError> {
-        let headers =
-            self.head.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        let headers = self.head.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         let request = HttpRequest {
             method: &self.head.method,
             path: &self.head.path,
@@ -182,5 +184,6 @@ pub(crate) fn is_json(headers: &[(String, Vec<u8>)], body: &[u8]) -> bool {
 
 /// Whether the body is not what is written in it.
 pub(crate) fn is_encoded(headers: &[(String, Vec<u8>)]) -> bool {
-    values(headers, "content-encoding").any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
+    values(headers, "content-encoding")
+        .any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }

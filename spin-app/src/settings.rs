@@ -77,7 +77,8 @@ impl Settings {
         let needs_upstream = !cfg!(feature = "middleware");
         Ok(Self {
             root: given.needed("aecp_root", |text| {
-                TrustRoot::pinned(text.as_bytes()).map_err(|refusal| format!("is no trust root: {refusal}"))
+                TrustRoot::pinned(text.as_bytes())
+                    .map_err(|refusal| format!("is no trust root: {refusal}"))
             })?,
             channel: given.needed("aecp_channel", parsed)?,
             store: given.place("aecp_store", "aecp_store_authorization", needs_store)?,
@@ -151,7 +152,8 @@ impl Given {
     }
 
     fn paths(&self, name: &'static str) -> Result<Vec<PathPattern>, SettingError> {
-        let read = |text: &str| text.split([',', ' ']).filter(|path| !path.is_empty()).map(parsed).collect();
+        let read =
+            |text: &str| text.split([',', ' ']).filter(|path| !path.is_empty()).map(parsed).collect();
         Ok(self.optional(name, read)?.unwrap_or_default())
     }
 }
@@ -162,7 +164,8 @@ fn parsed<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
 
 /// A time like `30s`: at least a second, at most a day.
 fn span(text: &str) -> Result<Duration, String> {
-    let span: value::Duration = text.parse().map_err(|_| "is no time such as `30s` or `5m`".to_owned())?;
+    let span: value::Duration =
+        text.parse().map_err(|_| "is no time such as `30s` or `5m`".to_owned())?;
     let span = Duration::from_millis(u64::try_from(span.0).unwrap_or(0));
     let allowed = Duration::from_secs(1)..=Duration::from_hours(24);
     if allowed.contains(&span) { Ok(span) } else { Err("is not from `1s` to `24h`".to_owned()) }

@@ -100,7 +100,8 @@ impl Keys {
         }
         let set: Set = serde_json::from_str(json).map_err(|_| "is no JSON Web Key Set".to_owned())?;
         let mut keys = Vec::new();
-        for key in set.keys.iter().filter(|key| key.usage.as_deref().is_none_or(|usage| usage == "sig")) {
+        for key in set.keys.iter().filter(|key| key.usage.as_deref().is_none_or(|usage| usage == "sig"))
+        {
             let Some(verifier) = Verifier::of(key)? else { continue };
             if key.alg.as_deref().is_some_and(|algorithm| algorithm != verifier.algorithm()) {
                 continue;

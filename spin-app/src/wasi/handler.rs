@@ -113,7 +113,8 @@ fn failure(error: &ErrorCode) -> Problem<'static> {
 /// Whose decision it is.
 fn context(head: &Head, point: &'static str, started: Instant) -> RequestContext {
     let text = |name| head.values(name).next().and_then(|value| std::str::from_utf8(value).ok());
-    let is_id = |id: &&str| (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_id =
+        |id: &&str| (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
     let request_id = match text("x-request-id").filter(is_id) {
         Some(id) => Arc::from(id),
         None => Arc::from(format!("{:016x}", getrandom::u64().unwrap_or_default())),

@@ -55,7 +55,12 @@ impl Body {
 /// # Errors
 /// The host's, of the connection.
 #[cfg(not(feature = "middleware"))]
-pub(super) async fn next(guard: &Guard, line: Line, seen: &Seen, body: Body) -> Result<Response, ErrorCode> {
+pub(super) async fn next(
+    guard: &Guard,
+    line: Line,
+    seen: &Seen,
+    body: Body,
+) -> Result<Response, ErrorCode> {
     let upstream = guard.settings.upstream.as_ref().ok_or(ErrorCode::ConfigurationError)?;
     let line = Line {
         method: line.method,
@@ -71,7 +76,12 @@ pub(super) async fn next(guard: &Guard, line: Line, seen: &Seen, body: Body) -> 
 /// # Errors
 /// The application's.
 #[cfg(feature = "middleware")]
-pub(super) async fn next(guard: &Guard, line: Line, seen: &Seen, body: Body) -> Result<Response, ErrorCode> {
+pub(super) async fn next(
+    guard: &Guard,
+    line: Line,
+    seen: &Seen,
+    body: Body,
+) -> Result<Response, ErrorCode> {
     match body {
         Body::Unread(request) => handler::handle(request).await,
         read => {

@@ -80,8 +80,12 @@ impl Web<'_> {
         };
         match in_time(asked, WITHIN).await {
             Some(Ok(answered)) => Ok(answered),
-            Some(Err(Ok(Unread::TooLarge))) => Err(refusal(Code::TooLarge, "it is larger than it may be")),
-            Some(Err(Ok(Unread::Broken))) => Err(refusal(Code::StoreUnavailable, "its answer ended early")),
+            Some(Err(Ok(Unread::TooLarge))) => {
+                Err(refusal(Code::TooLarge, "it is larger than it may be"))
+            }
+            Some(Err(Ok(Unread::Broken))) => {
+                Err(refusal(Code::StoreUnavailable, "its answer ended early"))
+            }
             Some(Err(Err(error))) => Err(refusal(Code::StoreUnavailable, &error)),
             None => Err(refusal(Code::StoreUnavailable, "no answer in time")),
         }
@@ -92,7 +96,10 @@ impl Objects for Web<'_> {
     async fn get(&self, key: &str, limit: u64, unless: Option<&str>) -> Result<Option<Object>, Refusal> {
         let refusal = |code, detail: String| Err(Refusal::new(code, format!("`{key}`: {detail}")));
         if limit > MAX_OBJECT {
-            return refusal(Code::TooLarge, format!("more than {MAX_OBJECT} bytes are not taken at the edge"));
+            return refusal(
+                Code::TooLarge,
+                format!("more than {MAX_OBJECT} bytes are not taken at the edge"),
+            );
         }
         let headers = unless.map(|tag| ("if-none-match".to_owned(), tag.as_bytes().to_vec()));
         let limit = usize::try_from(limit).unwrap_or(0);
