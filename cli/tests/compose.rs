@@ -122,11 +122,23 @@ fn a_sealed_component_decides_without_a_store_and_refuses_an_older_release_than_
     let app = app.to_str().unwrap();
     let store = url(&folder.join("store"));
     let sealed = |out: &str| {
-        let arguments =
-            ["--store", &store, "--channel", "prod", "--root", "keys/root.json", "--app", app, "--out", out];
+        let arguments = [
+            "--store",
+            &store,
+            "--channel",
+            "prod",
+            "--root",
+            "keys/root.json",
+            "--app",
+            app,
+            "--out",
+            out,
+        ];
         let component = guest::component("middleware_sealed");
-        let composed =
-            aecp(folder, &[&["compose", "--component", component.to_str().unwrap()], &arguments[..]].concat());
+        let composed = aecp(
+            folder,
+            &[&["compose", "--component", component.to_str().unwrap()], &arguments[..]].concat(),
+        );
         assert!(composed.status.success(), "{}", err(&composed));
         helpers::out(&composed)
     };
@@ -176,7 +188,8 @@ fn what_would_not_be_believed_or_does_not_fit_is_not_composed() {
     // One byte of the policies' component is another: the digest says so.
     let blobs = folder.join("store/blobs/sha256");
     let component = fs::read_dir(blobs).unwrap().map(|entry| entry.unwrap().path());
-    let is_component = |path: &std::path::PathBuf| fs::read(path).unwrap().starts_with(b"\0asm\x0d\0\x01\0");
+    let is_component =
+        |path: &std::path::PathBuf| fs::read(path).unwrap().starts_with(b"\0asm\x0d\0\x01\0");
     let component = component.into_iter().find(is_component).unwrap();
     let good = fs::read(&component).unwrap();
     let mut bad = good.clone();
@@ -193,7 +206,8 @@ fn what_would_not_be_believed_or_does_not_fit_is_not_composed() {
     let refused = compose(folder, "gateway_sealed", &others);
     assert_eq!(refused.status.code(), Some(1));
     assert!(out(&refused).contains("root_mismatch"), "{}", out(&refused));
-    let arguments = ["publish", "set", "--store", &store, "--channel", "short", "--key", "keys/private.pem"];
+    let arguments =
+        ["publish", "set", "--store", &store, "--channel", "short", "--key", "keys/private.pem"];
     let short = aecp(folder, &[&arguments[..], &["--expires", "1s", "--stale-after", "0s"]].concat());
     assert!(short.status.success(), "{}", err(&short));
     std::thread::sleep(std::time::Duration::from_millis(1500));

@@ -59,7 +59,7 @@ pub use driven::Driven;
 pub use enforcer::Enforcer;
 pub use engine::Engine;
 pub use explain::NotExplained;
-pub use module::Execution;
+pub use module::{Evaluation, Execution};
 pub use objects::Objects;
 pub use policy::{PolicyInstance, PolicyPre};
 #[cfg(feature = "host")]

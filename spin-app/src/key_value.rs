@@ -27,6 +27,11 @@ pub(crate) struct Kept<'k, K>(pub(crate) &'k K);
 const PREFIX: &str = "aecp/";
 
 impl<K: KeyValue> Kept<'_, K> {
+    #[cfg(feature = "sealed")]
+    pub(crate) fn value(&self, key: &str) -> Result<Option<Vec<u8>>, Failed> {
+        self.0.get(&format!("{PREFIX}{key}"))
+    }
+
     pub(crate) fn set(&self, key: &str, value: &[u8]) -> Result<(), Failed> {
         self.0.set(&format!("{PREFIX}{key}"), value)
     }

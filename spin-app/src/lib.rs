@@ -5,6 +5,8 @@
 //! without threads and with instances that come and go: [`release`] keeps the release fresh, [`record`] writes decisions
 //! down, [`wasi`] speaks with the host. Nothing but an [`aecp_enforcer::record::Answer`] opens the way on.
 
+#![cfg_attr(feature = "middleware", expect(dead_code, reason = "middleware has no upstream"))]
+
 mod audit;
 mod base;
 mod forward;

@@ -110,6 +110,36 @@ impl Keeper {
         Ok(())
     }
 
+    /// Takes up the release that the component was composed with, unless a newer one was here before.
+    ///
+    /// # Errors
+    /// The [`Refusal`] of it, or of what the key-value store remembers.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn seal(
+        &self,
+        load: impl FnOnce(&Engine, &TrustRoot) -> Result<(VerifiedRelease, PolicyPre), Refusal>,
+        kept: &Kept<'_, impl KeyValue>,
+    ) -> Result<(), Refusal> {
+        let (release, set) = load(&self.engine, &self.state.borrow().root)?;
+        let pointer = release.pointer().clone();
+        let key = layout::channel(&self.channel);
+        let refused = |Failed(why)| Refusal::new(Code::StoreUnavailable, why);
+        let highest = kept.value(&key).map_err(refused)?;
+        let highest = highest.map(|json| ChannelPointer::from_json(&json, &self.channel)).transpose()?;
+        if let Some(highest) = &highest {
+            pointer.check_after(highest)?;
+        }
+        // Once taken up it serves until it is stale, as everywhere.
+        if highest.as_ref() != Some(&pointer) {
+            release.statement().release().check_fresh(now())?;
+        }
+        kept.set(&key, &pointer.to_json()).map_err(refused)?;
+        let mut state = self.state.borrow_mut();
+        state.active = Some(Rc::new(self.active(&release, set)));
+        state.highest = Some(pointer);
+        Ok(())
+    }
+
     /// The key-value store forgot what this instance knows: it is told again.
     fn remind(&self, kept: &Kept<'_, impl KeyValue>) -> Result<(), Refusal> {
         let state = self.state.borrow();
@@ -191,14 +221,17 @@ impl Keeper {
     }
 
     fn load(&self, release: &VerifiedRelease) -> Result<Active, Refusal> {
-        let set = PolicyPre::load(&self.engine, release)?;
+        Ok(self.active(release, PolicyPre::load(&self.engine, release)?))
+    }
+
+    fn active(&self, release: &VerifiedRelease, set: PolicyPre) -> Active {
         let (wants, wants_of_answers) = (Wants::of(set.manifest()), WantsOfAnswers::of(set.manifest()));
         let id = release.id();
         let blobs = ARTIFACTS.iter().filter_map(|name| release.artifact(name).ok());
         let mut keys: Vec<String> = blobs.map(|bytes| layout::blob(Digest::of(bytes))).collect();
         keys.push(layout::release(&self.channel, id.serial));
         let (release, set) = (release.statement().release().clone(), Arc::new(set));
-        Ok(Active { id, release, set, wants, wants_of_answers, keys })
+        Active { id, release, set, wants, wants_of_answers, keys }
     }
 }
 

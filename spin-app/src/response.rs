@@ -29,7 +29,10 @@ impl WantsOfAnswers {
     pub(crate) fn of(manifest: &Manifest) -> Self {
         let mut wants = Self::default();
         for attribute in &manifest.attributes {
-            let Some(rest) = attribute.path.strip_prefix(ROOT).filter(|rest| rest.starts_with('.')) else { continue };
+            let Some(rest) = attribute.path.strip_prefix(ROOT).filter(|rest| rest.starts_with('.'))
+            else {
+                continue;
+            };
             wants.decision = true;
             wants.body |= rest == ".body" || rest.starts_with(".body.");
             if let Some(name) = rest.strip_prefix(".headers.") {
@@ -37,7 +40,8 @@ impl WantsOfAnswers {
             }
         }
         wants.decision |= AttributeTable::new(&manifest.attributes).asks_for_point();
-        wants.decision |= manifest.obligations.iter().any(|obligation| obligations::is_of_bodies(&obligation.action));
+        wants.decision |=
+            manifest.obligations.iter().any(|obligation| obligations::is_of_bodies(&obligation.action));
         wants
     }
 }
@@ -97,8 +101,15 @@ impl Answered<'_> {
 /// Headers of an answer whose body is another one now.
 pub(crate) fn rewritten(headers: &Headers, length: usize) -> Headers {
     /// What is of the very bytes.
-    const OF_BYTES: [&str; 7] =
-        ["accept-ranges", "content-digest", "content-length", "content-md5", "digest", "etag", "repr-digest"];
+    const OF_BYTES: [&str; 7] = [
+        "accept-ranges",
+        "content-digest",
+        "content-length",
+        "content-md5",
+        "digest",
+        "etag",
+        "repr-digest",
+    ];
     let stays = |(name, _): &&(String, Vec<u8>)| !OF_BYTES.contains(&name.to_ascii_lowercase().as_str());
     let mut headers: Headers = headers.iter().filter(stays).cloned().collect();
     headers.push(("content-length".to_owned(), length.to_string().into_bytes()));

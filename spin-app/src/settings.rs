@@ -81,7 +81,11 @@ impl Settings {
                     .map_err(|refusal| format!("is no trust root: {refusal}"))
             })?,
             channel: given.needed("aecp_channel", parsed)?,
-            store: given.place("aecp_store", "aecp_store_authorization", needs_store)?,
+            store: if needs_store {
+                given.place("aecp_store", "aecp_store_authorization", true)?
+            } else {
+                None
+            },
             poll: given.span("aecp_poll", Duration::from_secs(30))?,
             upstream: if needs_upstream { Some(given.needed("aecp_upstream", parsed)?) } else { None },
             upstream_timeout: given.span("aecp_upstream_timeout", Duration::from_secs(30))?,

@@ -99,7 +99,9 @@ async fn take_over(
     let mut taken = 0;
     for (name, keys) in logs {
         let Ok(name) = Name::from_str(&name) else { continue };
-        let Some(waiting) = left_behind(&name, keys.clone(), recorder, kept).map_err(failed)? else { continue };
+        let Some(waiting) = left_behind(&name, keys.clone(), recorder, kept).map_err(failed)? else {
+            continue;
+        };
         let signer = signer(audit, channel, &name)?;
         let signed = size_in_store(&name, store).await?;
         if waiting.end() > signed {
@@ -129,7 +131,9 @@ fn left_behind(
     let edge = edge.and_then(|json| serde_json::from_slice(&json).ok()).filter(Edge::is_sound);
     let mut waiting = Waiting::after(edge.unwrap_or_default());
     for key in keys {
-        let Some(first) = key.rsplit('/').next().and_then(|first| first.parse::<u64>().ok()) else { continue };
+        let Some(first) = key.rsplit('/').next().and_then(|first| first.parse::<u64>().ok()) else {
+            continue;
+        };
         let Some(lines) = kept.get(&key)? else { continue };
         if first < waiting.base.size() {
             // Part of it is in a bundle that was carried whole.

@@ -7,6 +7,8 @@ mod handler;
 mod host;
 mod message;
 mod next;
+#[cfg(feature = "sealed")]
+mod sealed;
 mod web;
 
 pub use handler::Component;

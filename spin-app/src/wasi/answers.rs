@@ -47,9 +47,8 @@ pub(super) async fn decide(
         return if names.is_empty() { response } else { advised(response, names) };
     }
     let context = RequestContext { point: ANSWERS, started: Instant::now(), ..of_request.clone() };
-    let settle = |decided: Decided| {
-        guard.recorder.settle(decided.by(Some(active.id)), &context, &guard.store)
-    };
+    let settle =
+        |decided: Decided| guard.recorder.settle(decided.by(Some(active.id)), &context, &guard.store);
     let (status, mut headers) = (response.get_status_code(), response.get_headers().copy_all());
     let (body, end) = message::response_body(response);
     let mut body = Body::Unread(body);
@@ -64,7 +63,8 @@ pub(super) async fn decide(
         Body::Unread(_) => None,
     };
     let answered = Answered { status, headers: &headers, body: seen };
-    let decided = supported(active.set.decide_read(|table, slots| answered.read(wants, request, table, slots)));
+    let decided =
+        supported(active.set.decide_read(|table, slots| answered.read(wants, request, table, slots)));
     let answer = settle(decided);
     let Ok(permit) = answer.permit() else { return denial(&answer) };
     names.extend(advisory(&answer));

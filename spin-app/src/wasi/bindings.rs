@@ -15,5 +15,15 @@ pub(super) mod next {
             "wasi:http/types@0.3.0": wasip3::http::types,
             "wasi:clocks/types@0.3.0": wasip3::clocks::types,
         },
+        generate_all,
+    });
+}
+
+#[cfg(feature = "sealed")]
+pub(super) mod sealed {
+    wit_bindgen::generate!({
+        path: ["../contract/wit/policy.wit", "../contract/wit/sealed.wit", "wit"],
+        world: "aecp:spin/sealed",
+        generate_all,
     });
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use aecp_contract::refusal::Refusal;
+#[cfg(not(feature = "sealed"))]
 use futures_util::FutureExt as _;
 use wasip3::{clocks::monotonic_clock, wit_bindgen::spawn};
 
@@ -80,8 +81,13 @@ impl Guard {
         let store = Store::open(&settings.bucket)
             .map_err(|failed| format!("the key-value store `{}`: {}", settings.bucket, failed.0))?;
         let keeper = Keeper::new(settings.root.clone(), settings.channel.clone())?;
+        #[cfg(feature = "sealed")]
+        let taken =
+            keeper.seal(|engine, root| super::sealed::load(engine, &settings, root), &Kept(&store));
         // The key-value store answers at once, so nothing is waited for here.
-        if let Some(Err(refusal)) = keeper.recall(&Kept(&store)).now_or_never() {
+        #[cfg(not(feature = "sealed"))]
+        let taken = keeper.recall(&Kept(&store)).now_or_never().unwrap_or(Ok(()));
+        if let Err(refusal) = taken {
             log::refused(&refusal);
         }
         let random = getrandom::u64().map_err(|error| error.to_string())?;
