@@ -30,6 +30,14 @@ impl<'a> Problem<'a> {
         Self { title, status, code, findings: Some(decided.findings_for_caller()) }
     }
 
+    /// The denial of an answer: whatever is wrong with it, the client is not to blame.
+    pub(crate) fn denied_answer(decided: &'a Decided) -> Self {
+        match Self::denied(decided) {
+            problem @ Self { status: 403, .. } => problem,
+            problem => Self { title: "Bad Gateway", status: 502, ..problem },
+        }
+    }
+
     /// Something went wrong beside the policies.
     pub(crate) fn new(status: u16, code: &'static str) -> Self {
         let title = match status {

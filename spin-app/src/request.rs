@@ -88,19 +88,19 @@ impl Head {
         values(&self.headers, name)
     }
 
-    /// Where the request comes from: what the host says, or the first proxy that is trusted.
-    fn client(&self, settings: &Settings) -> Option<IpAddr> {
-        if settings.trusted_proxies == 0 {
+    /// Where the request comes from: what the host says in this header, or the outermost of so many proxies.
+    fn client_of(&self, header: &str, trusted_proxies: usize) -> Option<IpAddr> {
+        if trusted_proxies == 0 {
             // The host's own word stands last, whatever was sent before it.
-            let said = self.values(&settings.client_address_header).next_back();
+            let said = self.values(header).next_back();
             return address(std::str::from_utf8(said?).ok()?);
         }
         let forwarded: Vec<&str> = self
             .values("x-forwarded-for")
             .flat_map(|value| std::str::from_utf8(value).unwrap_or_default().split(','))
             .collect();
-        let first = forwarded.len().checked_sub(settings.trusted_proxies)?;
-        address(forwarded[first])
+        let first = forwarded.len().checked_sub(trusted_proxies)?;
+        address(forwarded.get(first)?)
     }
 
     /// The claims of the token that came with it, if it is good.
@@ -132,7 +132,8 @@ impl Seen {
     pub(crate) fn new(head: Head, body: Option<Bytes>, settings: &Settings, wants: Wants) -> Self {
         let keys = settings.token_keys.as_ref().filter(|_| wants.claims);
         let claims = keys.and_then(|keys| head.claims(keys));
-        Self { client: head.client(settings), head, claims, body }
+        let client = head.client_of(&settings.client_address_header, settings.trusted_proxies);
+        Self { client, head, claims, body }
     }
 
     /// Reads it into slots, as a request at this point.
@@ -186,4 +187,57 @@ pub(crate) fn is_json(headers: &[(String, Vec<u8>)], body: &[u8]) -> bool {
 pub(crate) fn is_encoded(headers: &[(String, Vec<u8>)]) -> bool {
     values(headers, "content-encoding")
         .any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(headers: &[(&str, &str)]) -> Head {
+        let headers =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
+        Head { method: "GET".to_owned(), path: "/".to_owned(), query: None, headers: headers.collect() }
+    }
+
+    fn client(headers: &[(&str, &str)], proxies: usize) -> Option<IpAddr> {
+        head(headers).client_of("spin-client-addr", proxies)
+    }
+
+    #[test]
+    fn the_host_or_the_outermost_trusted_proxy_says_who_asks() {
+        let said = |text: &str| Some(text.parse().unwrap());
+        assert_eq!(client(&[("spin-client-addr", "10.0.0.7:4711")], 0), said("10.0.0.7"));
+        assert_eq!(client(&[("spin-client-addr", "[2001:db8::1]:80")], 0), said("2001:db8::1"));
+        let forged = [("spin-client-addr", "1.2.3.4"), ("spin-client-addr", "10.0.0.7")];
+        assert_eq!(client(&forged, 0), said("10.0.0.7"), "the host writes last");
+        let chain = [("x-forwarded-for", "1.1.1.1, 2.2.2.2"), ("x-forwarded-for", "3.3.3.3")];
+        assert_eq!(client(&chain, 0), None, "nobody is trusted");
+        assert_eq!(client(&chain, 1), said("3.3.3.3"));
+        assert_eq!(client(&chain, 2), said("2.2.2.2"));
+        assert_eq!(client(&chain, 4), None, "fewer than there must be");
+        assert_eq!(client(&[("x-forwarded-for", "me")], 1), None);
+    }
+
+    #[test]
+    fn floods_of_headers_are_too_large() {
+        let many: Vec<(String, Vec<u8>)> =
+            (0..=MAX_HEADERS).map(|n| (format!("x-{n}"), Vec::new())).collect();
+        assert!(Head { headers: many, ..head(&[]) }.is_too_large());
+        let long = "x".repeat(MAX_HEAD);
+        assert!(head(&[("x", &long)]).is_too_large());
+        assert!(Head { query: Some(long), path: "/a".to_owned(), ..head(&[]) }.is_too_large());
+        assert!(!head(&[("x", "y")]).is_too_large());
+    }
+
+    #[test]
+    fn a_body_is_json_if_it_says_so_or_looks_like_it() {
+        let json = |content_type: &str, body: &str| {
+            is_json(&head(&[("content-type", content_type)]).headers, body.as_bytes())
+        };
+        assert!(
+            json("application/json; charset=utf-8", "1") && json("application/merge-patch+json", "1")
+        );
+        assert!(json("text/plain", "\n {}") && json("", "[1]"));
+        assert!(!json("text/plain", "1") && !json("application/json", " "));
+    }
 }

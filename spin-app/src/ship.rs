@@ -240,3 +240,166 @@ async fn openings(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, time::Instant};
+
+    use aecp_contract::{
+        audit::{Entry, Event},
+        tlog::{
+            checkpoint::Checkpoint,
+            note::Note,
+            tile::{read_entries, read_hashes},
+        },
+    };
+    use aecp_enforcer::{
+        Decided, Reason,
+        objects::Object,
+        record::{AttributeRules, RequestContext},
+    };
+    use ed25519_dalek::SigningKey;
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::{key_value::tests::InMemory, record::block_key};
+
+    #[derive(Default)]
+    struct Objects(RefCell<BTreeMap<String, Bytes>>);
+
+    impl aecp_enforcer::Objects for Objects {
+        async fn get(&self, key: &str, _: u64, _: Option<&str>) -> Result<Option<Object>, Refusal> {
+            let bytes = self.0.borrow().get(key).cloned();
+            let bytes = bytes.ok_or_else(|| Refusal::new(Code::NotFound, key))?;
+            Ok(Some(Object { bytes, tag: None, version: None }))
+        }
+    }
+
+    impl Writable for Objects {
+        async fn put(&self, key: &str, bytes: Bytes) -> Result<(), Refusal> {
+            self.0.borrow_mut().insert(key.to_owned(), bytes);
+            Ok(())
+        }
+    }
+
+    fn audit() -> Audit {
+        Audit { key: Some(SigningKey::from_bytes(&[3; 32])), ..Audit::default() }
+    }
+
+    fn recorder(name: &str) -> Recorder {
+        Recorder::new(name.parse().unwrap(), AttributeRules::default())
+    }
+
+    /// A denial, which must be recorded; whether it was.
+    fn settle(recorder: &Recorder, kept: &InMemory) -> bool {
+        let context = RequestContext {
+            request_id: "r".into(),
+            trace_id: None,
+            point: "http/request",
+            started: Instant::now(),
+        };
+        let answer = recorder.settle(Decided::denied(Reason::NoRelease), &context, kept);
+        assert!(answer.permit().is_err());
+        answer.decided().reason() == Some(Reason::NoRelease)
+    }
+
+    fn shipped(recorder: &Recorder, store: &Objects, kept: &InMemory) -> Result<(), Refusal> {
+        ship(&audit(), &"prod".parse().unwrap(), recorder, store, kept).now_or_never().unwrap()
+    }
+
+    /// The entries of a log in the store, under its newest checkpoint: signed, and leading to the entries.
+    fn entries(name: &str, store: &Objects) -> Vec<Entry> {
+        let store = store.0.borrow();
+        let file = |path: &str| store[&format!("audit/{name}/{path}")].clone();
+        let note = file("checkpoint");
+        let signer = audit().signer(&"prod".parse().unwrap(), &name.parse().unwrap()).unwrap();
+        let note = Note::read(&note).unwrap();
+        note.verify(&[signer.verifier()]).unwrap();
+        let head = Checkpoint::from_text(note.text()).unwrap();
+        let mut entries = Vec::new();
+        let mut edge = Edge::default();
+        for start in (0..head.size).step_by(TILE_WIDTH as usize) {
+            let bundle = Tile::bundle(start, head.size);
+            let bytes = file(&bundle.path());
+            let leaves =
+                read_hashes(&file(&Tile { level: Some(0), ..bundle }.path()), bundle.width).unwrap();
+            for (entry, leaf) in read_entries(&bytes, bundle.width).unwrap().into_iter().zip(leaves) {
+                assert_eq!(leaf_hash(entry), leaf);
+                edge.push(leaf, &mut |_, _| ());
+                entries.push(Entry::from_json(entry).unwrap());
+            }
+        }
+        assert_eq!(edge.root(), head.root);
+        assert!(entries.iter().zip(0..).all(|(entry, seq)| entry.seq == seq));
+        entries
+    }
+
+    #[test]
+    fn what_must_be_recorded_is_in_the_key_value_store_or_does_not_leave_and_the_gap_is_told() {
+        let (kept, store, recorder) = (InMemory::default(), Objects::default(), recorder("edge-1"));
+        assert!(settle(&recorder, &kept));
+        kept.fails.set(true);
+        assert!(!settle(&recorder, &kept) && !settle(&recorder, &kept));
+        kept.fails.set(false);
+        assert!(settle(&recorder, &kept));
+        shipped(&recorder, &store, &kept).unwrap();
+        let entries = entries("edge-1", &store);
+        let decisions = entries.iter().filter(|entry| matches!(entry.event, Event::Decision(_)));
+        assert_eq!(decisions.count(), 2);
+        let gaps: Vec<_> = entries
+            .iter()
+            .filter_map(|entry| match &entry.event {
+                Event::Gap(gap) => Some((gap.lost, gap.reason)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(gaps, [(2, GapReason::Disk)]);
+        assert!(
+            entries
+                .iter()
+                .any(|entry| matches!(&entry.event, Event::Counts(counts) if counts.seen == 4))
+        );
+    }
+
+    #[test]
+    fn a_log_of_several_bundles_is_carried_step_by_step_and_leaves_the_key_value_store() {
+        let (kept, store, recorder) = (InMemory::default(), Objects::default(), recorder("edge-1"));
+        for decisions in [1, 100, 300, 5] {
+            for _ in 0..decisions {
+                assert!(settle(&recorder, &kept));
+            }
+            shipped(&recorder, &store, &kept).unwrap();
+        }
+        let entries = entries("edge-1", &store);
+        let decisions = entries.iter().filter(|entry| matches!(entry.event, Event::Decision(_)));
+        assert_eq!(decisions.count(), 406);
+        assert!(kept.values.borrow().len() < 200, "{}", kept.values.borrow().len());
+    }
+
+    #[test]
+    fn a_log_that_was_left_behind_is_carried_by_another_instance_with_what_is_there_of_it() {
+        let (kept, store) = (InMemory::default(), Objects::default());
+        let gone = recorder("edge-gone");
+        for _ in 0..4 {
+            assert!(settle(&gone, &kept));
+        }
+        let mine = recorder("edge-mine");
+        shipped(&mine, &store, &kept).unwrap();
+        assert!(!store.0.borrow().contains_key("audit/edge-gone/checkpoint"), "it may still be written");
+        // An hour ago. And the store forgot an entry in the middle: `start` and a decision, then one a block.
+        let name = "edge-gone".parse().unwrap();
+        kept.delete(&block_key(&name, 3)).unwrap();
+        for block in kept.values.borrow_mut().values_mut() {
+            let text = String::from_utf8(block.clone()).unwrap();
+            let year = &text[text.find("\"time\":\"").unwrap() + 8..][..4];
+            *block = text.replace(&format!("\"time\":\"{year}"), "\"time\":\"2001").into_bytes();
+        }
+        shipped(&mine, &store, &kept).unwrap();
+        assert_eq!(entries("edge-gone", &store).len(), 3);
+        assert!(kept.values.borrow().keys().all(|key| !key.contains("edge-gone")));
+        assert!(settle(&mine, &kept));
+        shipped(&mine, &store, &kept).unwrap();
+        let told = entries("edge-mine", &store);
+        assert!(told.iter().any(|entry| matches!(&entry.event, Event::Gap(gap) if gap.lost == 1)));
+    }
+}

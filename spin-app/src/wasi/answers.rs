@@ -14,11 +14,11 @@ use wasip3::{http::types::Response, wit_bindgen::StreamReader};
 
 use super::{
     guard::Guard,
-    handler::denial,
     message::{self, End, Unread},
 };
 use crate::{
     forward,
+    problem::Problem,
     release::Active,
     request::{Headers, Seen, is_encoded},
     response::{Answered, rewritten},
@@ -88,6 +88,11 @@ pub(super) async fn decide(
         return finish(status, headers, body, end, names);
     }
     finish(status, headers, message::body_of(bytes), end, names)
+}
+
+/// What a client is told of a denial.
+fn denial(answer: &Answer) -> Response {
+    message::problem(&Problem::denied_answer(answer.decided()))
 }
 
 impl Body {

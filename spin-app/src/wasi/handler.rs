@@ -94,7 +94,7 @@ async fn decide(guard: &Guard, request: Request, started: Instant) -> Response {
 }
 
 /// What a client is told of a denial.
-pub(super) fn denial(answer: &Answer) -> Response {
+fn denial(answer: &Answer) -> Response {
     message::problem(&Problem::denied(answer.decided()))
 }
 
