@@ -62,6 +62,8 @@ pub struct Config {
     /// What starts the runtime: a program and its arguments. A wrapper script, which AWS takes from
     /// `AWS_LAMBDA_EXEC_WRAPPER`, stands before it.
     pub command: Vec<OsString>,
+    /// The folder with the function's package, where the runtime is started: AWS's `/var/task`.
+    pub task_root: PathBuf,
     /// The programs of the extensions. Lambda knows them by their files' names.
     pub extensions: Vec<PathBuf>,
     /// Environment variables of all processes, beside those that Lambda sets.
@@ -82,6 +84,7 @@ impl Config {
             name: "function".to_owned(),
             handler: "app.handler".to_owned(),
             command: command.into_iter().map(Into::into).collect(),
+            task_root: PathBuf::from("."),
             extensions: Vec::new(),
             env: Vec::new(),
             timeout: Duration::from_secs(3),

@@ -1,5 +1,5 @@
-//! Other people's programs, from the Python package index: an S3 emulator and a component host, in a virtual
-//! environment that the first test makes and all others share.
+//! Other people's programs, from the Python package index: an S3 emulator, a component host and the runtime of AWS Lambda,
+//! in a virtual environment that the first test makes and all others share.
 
 use std::{
     fs::{self, File},
@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What is installed, pinned.
-const PACKAGES: [&str; 2] = ["moto[server]==5.2.5", "wasmtime==50.0.1"];
+const PACKAGES: [&str; 3] = ["moto[server]==5.2.5", "wasmtime==50.0.1", "awslambdaric==4.2.2"];
 
 /// The virtual environment's interpreter, made in `folder` (a test's `CARGO_TARGET_TMPDIR`) if it is not there.
 ///

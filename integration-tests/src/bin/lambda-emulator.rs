@@ -49,6 +49,10 @@ struct Arguments {
     #[arg(long, default_value = "app.handler", value_name = "NAME")]
     handler: String,
 
+    /// Folder of the function's package, where all is started; paths of programs are absolute, or as seen from there
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    task_root: PathBuf,
+
     /// Seconds that an event may take
     #[arg(long, default_value_t = 3.0, value_name = "SECONDS", value_parser = seconds)]
     timeout: f64,
@@ -68,6 +72,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut emulator = Emulator::new(Config {
         name: arguments.name,
         handler: arguments.handler,
+        task_root: std::path::absolute(arguments.task_root).context("there is no such folder")?,
         extensions: arguments.extensions,
         env: arguments.env,
         timeout: Duration::from_secs_f64(arguments.timeout),

@@ -111,6 +111,7 @@ impl Emulator {
             ("AWS_LAMBDA_INITIALIZATION_TYPE".to_owned(), "on-demand".to_owned()),
             ("AWS_REGION".to_owned(), "eu-west-1".to_owned()),
             ("AWS_DEFAULT_REGION".to_owned(), "eu-west-1".to_owned()),
+            ("LAMBDA_TASK_ROOT".to_owned(), config.task_root.display().to_string()),
             ("TZ".to_owned(), ":UTC".to_owned()),
         ];
         if name == RUNTIME {

@@ -51,6 +51,7 @@ impl Processes {
         let mut child = Command::new(program)
             .args(arguments)
             .envs(env)
+            .current_dir(&config.task_root)
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
