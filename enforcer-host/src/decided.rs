@@ -257,6 +257,7 @@ impl Decided {
     }
 
     /// Forgets what the request said if it takes more than so many bytes; how many attributes it had stays known.
+    #[cfg(feature = "host")]
     pub(crate) fn forget_above(&mut self, bytes: usize) {
         self.said.forget_above(bytes);
     }

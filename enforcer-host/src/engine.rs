@@ -3,9 +3,11 @@
 //!
 //! There is no compiler here: what turns WebAssembly into machine code is the Judicial compiler alone.
 
+#[cfg(feature = "host")]
 use std::{thread, time::Duration};
 
 /// How often the native engine's epoch grows.
+#[cfg(feature = "host")]
 const TICK: Duration = Duration::from_millis(10);
 
 /// The most bytes of stack that a decision may use.
@@ -17,6 +19,7 @@ const MAX_RECURSION: usize = 256;
 /// Runs policy modules; cheap to clone, one for the whole process.
 #[derive(Clone)]
 pub struct Engine {
+    #[cfg(feature = "host")]
     native: wasmtime::Engine,
     interpreter: wasmi::Engine,
 }
@@ -32,23 +35,14 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] on a machine that wasmtime does not know, or when no thread can be started.
     pub fn new() -> Result<Self, EngineError> {
-        let native = wasmtime::Engine::new(&native_config())
-            .map_err(|error| EngineError(format!("{error:#}")))?;
-        let weak = native.weak();
-        thread::Builder::new()
-            .name("aecp-epoch".to_owned())
-            .spawn(move || {
-                // Modules and instances hold the engine too; the ticker ends with the last of them.
-                while let Some(engine) = weak.upgrade() {
-                    engine.increment_epoch();
-                    drop(engine);
-                    thread::sleep(TICK);
-                }
-            })
-            .map_err(|error| EngineError(error.to_string()))?;
-        Ok(Self { native, interpreter: wasmi::Engine::new(&interpreter_config()) })
+        Ok(Self {
+            #[cfg(feature = "host")]
+            native: native_engine()?,
+            interpreter: wasmi::Engine::new(&interpreter_config()),
+        })
     }
 
+    #[cfg(feature = "host")]
     pub(crate) fn native(&self) -> &wasmtime::Engine {
         &self.native
     }
@@ -58,7 +52,28 @@ impl Engine {
     }
 }
 
+/// The native engine, with its ticker.
+#[cfg(feature = "host")]
+fn native_engine() -> Result<wasmtime::Engine, EngineError> {
+    let native =
+        wasmtime::Engine::new(&native_config()).map_err(|error| EngineError(format!("{error:#}")))?;
+    let weak = native.weak();
+    thread::Builder::new()
+        .name("aecp-epoch".to_owned())
+        .spawn(move || {
+            // Modules and instances hold the engine too; the ticker ends with the last of them.
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                thread::sleep(TICK);
+            }
+        })
+        .map_err(|error| EngineError(error.to_string()))?;
+    Ok(native)
+}
+
 /// What the compiler sets too (`aecp_compiler::native`); code that was made under other settings is not loaded.
+#[cfg(feature = "host")]
 fn native_config() -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config

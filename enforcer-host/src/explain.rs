@@ -41,6 +41,7 @@ pub(crate) struct KeptClauses {
     /// As they were fetched, if they were.
     json: Option<Bytes>,
     /// Whether the release has some.
+    #[cfg(feature = "host")]
     named: bool,
     read: OnceLock<Result<Clauses, Refusal>>,
 }
@@ -49,12 +50,14 @@ impl KeptClauses {
     pub(crate) fn of(release: &VerifiedRelease) -> Self {
         Self {
             json: release.artifact(CLAUSES).ok().cloned(),
+            #[cfg(feature = "host")]
             named: release.statement().artifact(CLAUSES).is_ok(),
             read: OnceLock::new(),
         }
     }
 
     /// Whether the release has clauses that were not fetched.
+    #[cfg(feature = "host")]
     pub(crate) fn were_left_behind(&self) -> bool {
         self.named && self.json.is_none()
     }

@@ -10,6 +10,11 @@
 //! This crate refuses to parse the policy language, to decide without a verified release, to run a module
 //! that imports anything, and to reach the network while it decides.
 
+//!
+//! Without the feature `host` it is what can be part of a guest as well: verification, interpreted policies, decisions and
+//! what is recorded of them, with no operating system below it. With it, which is the default, it is the whole enforcer.
+
+mod clock;
 pub mod engine;
 mod module;
 pub mod policy;
@@ -17,31 +22,45 @@ pub mod policy;
 pub mod decided;
 pub mod explain;
 
+pub mod objects;
 pub mod source;
-pub mod state;
-pub mod store;
-
-pub mod enforcer;
-pub mod refresh;
 
 pub mod record;
 
-pub mod driven;
-pub mod metrics;
-pub mod server;
-pub mod sidecar;
+#[cfg(feature = "host")]
+pub mod state;
+#[cfg(feature = "host")]
+pub mod store;
 
-mod clock;
+#[cfg(feature = "host")]
+pub mod enforcer;
+#[cfg(feature = "host")]
+pub mod refresh;
+
+#[cfg(feature = "host")]
 mod coverage;
+#[cfg(feature = "host")]
+pub mod driven;
+#[cfg(feature = "host")]
+pub mod metrics;
+#[cfg(feature = "host")]
+pub mod server;
+#[cfg(feature = "host")]
+pub mod sidecar;
 
 pub use clock::now;
 pub use decided::{Decided, Reason, ReleaseId};
+#[cfg(feature = "host")]
 pub use driven::Driven;
+#[cfg(feature = "host")]
 pub use enforcer::Enforcer;
 pub use engine::Engine;
 pub use explain::NotExplained;
 pub use module::Execution;
+pub use objects::Objects;
 pub use policy::{PolicyInstance, PolicyPre};
+#[cfg(feature = "host")]
 pub use sidecar::{AuditConfig, Sidecar, SidecarConfig};
 pub use source::{Artifacts, ReleaseSource, VerifiedRelease};
+#[cfg(feature = "host")]
 pub use store::Store;

@@ -4,6 +4,7 @@
 //! one runs is shown ([`Execution`]) and never chosen by a request.
 
 mod interpreted;
+#[cfg(feature = "host")]
 mod native;
 
 use aecp_contract::{
@@ -11,7 +12,7 @@ use aecp_contract::{
     slots::{ARENA_BASE, ARENA_SIZE, DECIDE_EXPORT},
 };
 
-use crate::{engine::Engine, policy::DecisionError};
+use crate::{engine::Engine, policy::DecisionError, source::VerifiedRelease};
 
 /// The most bytes that a policy module's memory may have.
 const MAX_MEMORY_BYTES: usize = 64 << 20;
@@ -44,12 +45,14 @@ impl Execution {
 
 /// A loaded module, shared by its instances.
 pub(crate) enum Module {
+    #[cfg(feature = "host")]
     Native(wasmtime::Module),
     Interpreted(wasmi::Module),
 }
 
 /// One instance: memory and the function that decides.
 pub(crate) enum Instance {
+    #[cfg(feature = "host")]
     Native(native::Instance),
     Interpreted(Box<interpreted::Instance>),
 }
@@ -62,16 +65,18 @@ impl Module {
         Ok(Self::Interpreted(module))
     }
 
-    /// Machine code that a trusted key signed.
+    /// The machine code that a trusted key signed for this machine.
     ///
     /// # Errors
-    /// Outside: the refusal of code that is not of a policy module's shape. Inside: why this host cannot run
-    /// the code; then it is interpreted.
+    /// Outside: the refusal of code that is not of a policy module's shape. Inside: why there is none, or why this
+    /// host cannot run it; then the module is interpreted.
+    #[cfg(feature = "host")]
     pub(crate) fn native(
         engine: &Engine,
-        code: &crate::source::SignedCode<'_>,
+        release: &VerifiedRelease,
     ) -> Result<Result<Self, String>, Refusal> {
-        match native::load(engine.native(), code) {
+        let code = release.code_for_this_machine();
+        match code.and_then(|code| native::load(engine.native(), &code)) {
             Ok(module) => {
                 native::shape(&module).check()?;
                 Ok(Ok(Self::Native(module)))
@@ -80,8 +85,15 @@ impl Module {
         }
     }
 
+    /// A guest can map no code.
+    #[cfg(not(feature = "host"))]
+    pub(crate) fn native(_: &Engine, _: &VerifiedRelease) -> Result<Result<Self, String>, Refusal> {
+        Ok(Err("this host cannot map machine code".to_owned()))
+    }
+
     pub(crate) fn instantiate(&self, engine: &Engine) -> Result<Instance, DecisionError> {
         match self {
+            #[cfg(feature = "host")]
             Self::Native(module) => native::Instance::new(engine.native(), module).map(Instance::Native),
             Self::Interpreted(module) => interpreted::Instance::new(engine.interpreter(), module)
                 .map(|instance| Instance::Interpreted(Box::new(instance))),
@@ -93,6 +105,7 @@ impl Instance {
     /// Writes the slots' image to the arena and decides within `limit` instructions; the verdict's address.
     pub(crate) fn decide(&mut self, image: &[u8], count: u32, limit: u64) -> Result<u32, DecisionError> {
         match self {
+            #[cfg(feature = "host")]
             Self::Native(instance) => instance.decide(image, count, limit),
             Self::Interpreted(instance) => instance.decide(image, count, limit),
         }
@@ -100,6 +113,7 @@ impl Instance {
 
     pub(crate) fn memory(&self) -> &[u8] {
         match self {
+            #[cfg(feature = "host")]
             Self::Native(instance) => instance.memory(),
             Self::Interpreted(instance) => instance.memory(),
         }

@@ -78,11 +78,8 @@ impl PolicyPre {
         // Every release has one: what it says must not depend on who asks.
         let core = release.artifact(CORE_MODULE)?;
         let clauses = KeptClauses::of(release);
-        let reason = match release.code_for_this_machine() {
-            Ok(code) => match Module::native(engine, &code)? {
-                Ok(module) => return Self::new(engine, module, Execution::Native, manifest, clauses),
-                Err(reason) => reason,
-            },
+        let reason = match Module::native(engine, release)? {
+            Ok(module) => return Self::new(engine, module, Execution::Native, manifest, clauses),
             Err(reason) => reason,
         };
         let module = Module::interpreted(engine, core)?;

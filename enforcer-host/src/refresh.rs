@@ -18,6 +18,7 @@ use crate::{
     policy::PolicyPre,
     source::{Artifacts, ReleaseSource, VerifiedRelease},
     state::{StateError, StateFolder},
+    store::Store,
 };
 
 /// The longest interval between two polls.
@@ -31,7 +32,7 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Takes up releases for one enforcer.
 pub struct Refresher {
-    source: ReleaseSource,
+    source: ReleaseSource<Store>,
     state: Arc<StateFolder>,
     engine: Engine,
     enforcer: Arc<Enforcer>,
@@ -62,7 +63,7 @@ impl Refresher {
     /// # Errors
     /// [`StateError`] if the highest serial or the roots cannot be trusted: that needs an operator.
     pub async fn start(
-        source: ReleaseSource,
+        source: ReleaseSource<Store>,
         pinned: &TrustRoot,
         state: Arc<StateFolder>,
         engine: Engine,
@@ -91,7 +92,7 @@ impl Refresher {
         self.enforcer.explains() && active.set.clauses().were_left_behind()
     }
 
-    async fn load(&self, cache: &ReleaseSource, pointer: &ChannelPointer) -> Result<(), Refusal> {
+    async fn load(&self, cache: &ReleaseSource<Store>, pointer: &ChannelPointer) -> Result<(), Refusal> {
         let release = Arc::new(cache.release(pointer, &self.root, self.artifacts()).await?);
         self.enforcer.swap(self.prepare(release).await?);
         Ok(())

@@ -1,6 +1,8 @@
 //! Reading releases from a store: pointer, trust roots, signed statement, artifacts; each checked.
 
-use std::{collections::BTreeMap, env::consts};
+use std::collections::BTreeMap;
+#[cfg(feature = "host")]
+use std::env;
 
 use aecp_contract::{
     digest::Digest,
@@ -17,7 +19,7 @@ use futures_util::future::try_join_all;
 
 use crate::{
     decided::ReleaseId,
-    store::{Object, Store},
+    objects::{Object, Objects},
 };
 
 /// The most bytes of a channel pointer.
@@ -31,8 +33,8 @@ const MAX_SUCCESSIONS: usize = 64;
 
 /// One channel of one store.
 #[derive(Debug, Clone)]
-pub struct ReleaseSource {
-    store: Store,
+pub struct ReleaseSource<S> {
+    store: S,
     channel: Name,
 }
 
@@ -46,8 +48,10 @@ pub struct VerifiedRelease {
 }
 
 /// Machine code out of a [`VerifiedRelease`], made for this machine.
+#[cfg(feature = "host")]
 pub(crate) struct SignedCode<'a>(&'a [u8]);
 
+#[cfg(feature = "host")]
 impl SignedCode<'_> {
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0
@@ -132,14 +136,16 @@ impl VerifiedRelease {
     }
 
     /// The artifacts that were fetched, by name.
+    #[cfg(feature = "host")]
     pub(crate) fn artifacts(&self) -> impl Iterator<Item = (&str, &Bytes)> {
         self.artifacts.iter().map(|(name, bytes)| (name.as_str(), bytes))
     }
 
     /// The machine code for this machine, or why there is none.
+    #[cfg(feature = "host")]
     pub(crate) fn code_for_this_machine(&self) -> Result<SignedCode<'_>, String> {
         let target = native::this_machine()
-            .ok_or_else(|| format!("there is no code for {} {}", consts::OS, consts::ARCH))?;
+            .ok_or_else(|| format!("there is no code for {} {}", env::consts::OS, env::consts::ARCH))?;
         let code = self.artifacts.get(target.artifact);
         let code = code.ok_or_else(|| format!("the release came without `{}`", target.artifact))?;
         Ok(SignedCode(code))
@@ -165,10 +171,10 @@ fn is_code(name: &str) -> bool {
     native::this_machine().is_some_and(|target| target.artifact == name)
 }
 
-impl ReleaseSource {
+impl<S: Objects> ReleaseSource<S> {
     /// The releases of `channel` in `store`.
     #[must_use]
-    pub fn new(store: Store, channel: Name) -> Self {
+    pub fn new(store: S, channel: Name) -> Self {
         Self { store, channel }
     }
 
@@ -204,7 +210,7 @@ impl ReleaseSource {
     /// The channel's pointer and its entity tag; `None` if it still has the tag `unless`.
     ///
     /// # Errors
-    /// [`Store::get`]'s and [`ChannelPointer::from_json`]'s.
+    /// [`Objects::get`]'s and [`ChannelPointer::from_json`]'s.
     pub async fn pointer(
         &self,
         unless: Option<&str>,
@@ -221,7 +227,7 @@ impl ReleaseSource {
     ///
     /// # Errors
     /// [`Code::RootMismatch`] if the store's root of the same version is another one, or if the successions
-    /// have no end; [`Store::get`]'s; [`TrustRoot::successor`]'s.
+    /// have no end; [`Objects::get`]'s; [`TrustRoot::successor`]'s.
     pub async fn successions(&self, root: &TrustRoot) -> Result<Vec<Succession>, Refusal> {
         if let Some(bytes) = self.root(root.version()).await?
             && TrustRoot::pinned(&bytes)? != *root
@@ -254,7 +260,7 @@ impl ReleaseSource {
     /// The release that `pointer` points at, checked, but for its times: those are for whoever has a clock.
     ///
     /// # Errors
-    /// [`Store::get`]'s, [`Statement::verify`]'s and [`aecp_contract::release::Artifact::check`]'s;
+    /// [`Objects::get`]'s, [`Statement::verify`]'s and [`aecp_contract::release::Artifact::check`]'s;
     /// [`Code::SerialReplayed`] if another release lies in the place of this one.
     pub async fn release(
         &self,

@@ -117,7 +117,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// [`StateError::Unusable`] if its path is not Unicode.
-    pub fn source(&self) -> Result<ReleaseSource, StateError> {
+    pub fn source(&self) -> Result<ReleaseSource<Store>, StateError> {
         let store = Store::folder(&self.path).map_err(|error| StateError::Unusable {
             path: self.path.clone(),
             error: error.to_string(),

@@ -16,6 +16,8 @@ use object_store::{
 };
 use url::Url;
 
+pub use crate::objects::{Object, Objects};
+
 /// How long a connection may take.
 const CONNECT_TIMEOUT: &str = "3 seconds";
 
@@ -149,8 +151,7 @@ impl Store {
         }
     }
 
-    /// The object of this key, at most `limit` bytes of it, and its entity tag; `None` if it still has the
-    /// tag `unless`.
+    /// The object of this key, at most `limit` bytes of it; `None` if it still has the entity tag `unless`.
     ///
     /// # Errors
     /// [`Code::NotFound`], [`Code::TooLarge`] (before more than `limit` bytes were read) or
@@ -200,15 +201,10 @@ impl Store {
     }
 }
 
-/// An object as it was read.
-#[derive(Debug, Clone)]
-pub struct Object {
-    /// All of it.
-    pub bytes: Bytes,
-    /// Its entity tag, where the store has them.
-    pub tag: Option<String>,
-    /// Its version, where the store has them: Google Cloud Storage's generation.
-    pub version: Option<String>,
+impl Objects for Store {
+    async fn get(&self, key: &str, limit: u64, unless: Option<&str>) -> Result<Option<Object>, Refusal> {
+        Self::get(self, key, limit, unless).await
+    }
 }
 
 impl Object {

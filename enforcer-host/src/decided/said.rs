@@ -38,6 +38,7 @@ impl Said {
     }
 
     /// Keeps only how many attributes the request had if it takes more than so many bytes.
+    #[cfg(feature = "host")]
     pub(super) fn forget_above(&mut self, bytes: usize) {
         if let Self::Slots(slots) = self
             && slots.bytes().len() > bytes

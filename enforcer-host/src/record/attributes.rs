@@ -9,7 +9,7 @@ use aecp_contract::{
 };
 use serde_json::value::RawValue;
 
-use crate::decided::Decided;
+use super::Entry;
 
 /// Random bytes that are asked of the system at once.
 const RANDOM: usize = 4096;
@@ -83,25 +83,24 @@ impl AttributeRules {
     }
 }
 
-/// Fills attributes into records.
-pub(super) struct Attributes {
+/// Makes records of decisions, with what requests said as far as the rules keep it.
+pub struct Attributes {
     rules: AttributeRules,
     random: Vec<u8>,
 }
 
 impl Attributes {
-    pub(super) fn new(rules: AttributeRules) -> Self {
+    /// Keeps what these rules say.
+    #[must_use]
+    pub fn new(rules: AttributeRules) -> Self {
         Self { rules, random: Vec::new() }
     }
 
-    /// Fills in what the request said, and gives what opens the commitments.
-    pub(super) fn fill(
-        &mut self,
-        decided: &Decided,
-        record: &mut DecisionRecord,
-    ) -> BTreeMap<String, OpenedValue> {
+    /// What the log keeps of a decision, and what opens the commitments in it.
+    pub fn record(&mut self, entry: &Entry) -> (DecisionRecord, BTreeMap<String, OpenedValue>) {
+        let mut record = entry.decided.record(entry);
         let mut openings = BTreeMap::new();
-        let (said, unknown) = decided.said();
+        let (said, unknown) = entry.decided.said();
         record.omitted_attributes = unknown;
         for (path, attribute) in said {
             match self.kept(path, &attribute) {
@@ -112,7 +111,7 @@ impl Attributes {
                 None => record.omitted_attributes += 1,
             }
         }
-        openings
+        (record, openings)
     }
 
     fn kept(

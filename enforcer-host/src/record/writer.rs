@@ -16,9 +16,9 @@ use aecp_contract::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    AttributeRules, Job,
-    attributes::Attributes,
+    attributes::{AttributeRules, Attributes},
     openings,
+    recorder::Job,
     spool::{Left, Log},
 };
 use crate::{clock::now, metrics::Metrics};
@@ -198,8 +198,7 @@ impl Writer {
                 // Dropping `done` tells the waiter that there is no record.
                 Job::Write(..) if full => self.lost.spool += 1,
                 Job::Write(entry, done) => {
-                    let mut record = entry.decided.record(&entry);
-                    let opened = self.attributes.fill(&entry.decided, &mut record);
+                    let (record, opened) = self.attributes.record(&entry);
                     let event = Event::Decision(Box::new(record));
                     if block.push_opened(entry.time, event, opened) {
                         records += 1;

@@ -207,7 +207,7 @@ impl Publisher {
         url::Url::from_directory_path(self.store()).unwrap().into()
     }
 
-    pub(crate) fn source(&self) -> ReleaseSource {
+    pub(crate) fn source(&self) -> ReleaseSource<Store> {
         ReleaseSource::new(Store::open(&self.url()).unwrap(), channel())
     }
 
