@@ -6,6 +6,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -30,25 +31,25 @@ POLICY no_admin {
   AUDIT: REQUIRED
 }
 POLICY small_orders {
-  SCOPE: requests WHERE lambda.event IN ["sqs", "sns"]
+  SCOPE: requests WHERE lambda.event EXISTS AND lambda.event IN ["sqs", "sns"]
   CONSTRAINT: body.amount IS MISSING OR body.amount <= 100
   ENFORCEMENT: BLOCKING
   AUDIT: REQUIRED
 }
 POLICY open_buckets {
-  SCOPE: requests WHERE lambda.event == "s3"
+  SCOPE: requests WHERE lambda.event EXISTS AND lambda.event == "s3"
   CONSTRAINT: event.s3.bucket.name != "secrets"
   ENFORCEMENT: BLOCKING
   AUDIT: REQUIRED
 }
 POLICY no_stops {
-  SCOPE: requests WHERE lambda.event == "eventbridge"
+  SCOPE: requests WHERE lambda.event EXISTS AND lambda.event == "eventbridge"
   CONSTRAINT: event.detail.state != "stopped"
   ENFORCEMENT: BLOCKING
   AUDIT: REQUIRED
 }
 POLICY no_purges {
-  SCOPE: requests WHERE lambda.event == "json"
+  SCOPE: requests WHERE lambda.event EXISTS AND lambda.event == "json"
   CONSTRAINT: event.job IS MISSING OR event.job != "purge"
   ENFORCEMENT: BLOCKING
   AUDIT: REQUIRED
@@ -76,8 +77,16 @@ pub(crate) struct Function {
     pub(crate) emulator: Emulator,
 }
 
+/// An address that nobody listens on, each time another, below the ports that systems give by themselves.
 fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 1_000 * 10) as u16;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return format!("127.0.0.1:{port}");
+        }
+    }
 }
 
 fn layer(script: &str) -> OsString {
