@@ -1,7 +1,7 @@
 //! Functions that crash, hang, raise, or do not start: Lambda hears of it as it would without the extension, and no record is
 //! lost.
 
-use std::time::Duration;
+use std::{fs, process::Command, time::Duration};
 
 use crate::function::{Function, Runtime};
 
@@ -59,4 +59,23 @@ async fn settings_that_are_wrong_are_told_at_init_and_the_function_never_starts(
     let failure = function.invoke(r#"{"job":"tidy"}"#).await.failure.expect("a failure");
     assert!(failure.message.contains("/nowhere/root.json"), "{failure:?}");
     assert_eq!(function.seen(), "");
+}
+
+/// Lambda starts the runtime once all extensions are registered, however long they take from there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_that_is_there_before_the_extension_is_ready_is_not_refused() {
+    let mut function = Function::with(Runtime::Python("app"), |config| {
+        let of = |name: &str| config.env.iter().find(|(known, _)| known == name).unwrap().1.clone();
+        // A layer that takes for ever to read: nobody writes into its release's pointer.
+        let pointer = std::path::PathBuf::from(of("AECP_LAYER_STATE")).join("channels/prod");
+        fs::create_dir_all(pointer.parent().unwrap()).unwrap();
+        assert!(Command::new("mkfifo").arg(&pointer).status().unwrap().success());
+        let proxy = of("AECP_PROXY").into_string().unwrap().replace(':', "', ");
+        let connect = format!("import socket; socket.create_connection(('{proxy})); print('connected')");
+        config.command = vec!["python3".into(), "-c".into(), connect.into()];
+    })
+    .await;
+    let failure = function.emulator.init().await.unwrap_err();
+    assert_eq!(failure.message, "the runtime ended: exit status: 0", "{}", function.output());
+    assert!(function.output().contains("connected"));
 }
