@@ -1,4 +1,5 @@
-//! Other people's programs, from the Python package index: an S3 emulator, a component host and the runtime of AWS Lambda,
+//! Other people's programs, from the Python package index: an S3 emulator, a component host, the runtime of AWS Lambda and a
+//! checker of its templates,
 //! in a virtual environment that the first test makes and all others share.
 
 use std::{
@@ -9,7 +10,8 @@ use std::{
 };
 
 /// What is installed, pinned.
-const PACKAGES: [&str; 3] = ["moto[server]==5.2.5", "wasmtime==50.0.1", "awslambdaric==4.2.2"];
+const PACKAGES: [&str; 4] =
+    ["moto[server]==5.2.5", "wasmtime==50.0.1", "awslambdaric==4.2.2", "cfn-lint==1.58.0"];
 
 /// The virtual environment's interpreter, made in `folder` (a test's `CARGO_TARGET_TMPDIR`) if it is not there.
 ///

@@ -1,6 +1,7 @@
 //! The life of an environment: Init, Invoke, Shutdown.
 
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     io,
     sync::Arc,
@@ -15,7 +16,7 @@ use super::{
     Config, Exits, Failure, INIT, Invocation, MAX_PAYLOAD, SHUTDOWN,
     api::Api,
     processes::Processes,
-    state::{Phase, State},
+    state::{Extension, Phase, State},
 };
 
 const RUNTIME: &str = "runtime";
@@ -45,6 +46,20 @@ impl Emulator {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// How long each extension took from its start until it first asked for an event.
+    #[must_use]
+    pub fn extensions_ready(&self) -> BTreeMap<String, Duration> {
+        let state = self.state.borrow();
+        let ready = |e: &Extension| Some((e.name.clone(), e.ready?));
+        state.extensions.iter().filter_map(ready).collect()
+    }
+
+    /// The process of an extension, or of the `runtime`, if it was started.
+    #[must_use]
+    pub fn process(&self, name: &str) -> Option<u32> {
+        self.processes.id(name)
     }
 
     /// Starts an environment, if there is none; how long that took.

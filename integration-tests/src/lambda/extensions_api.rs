@@ -85,7 +85,14 @@ impl State {
         }
         let id = format!("{:08x}-0000-4000-8000-{:012x}", self.environment, self.extensions.len());
         let (name, events) = (name.to_owned(), Default::default());
-        self.extensions.push(Extension { name, id: id.clone(), wants, waits: false, events });
+        self.extensions.push(Extension {
+            name,
+            id: id.clone(),
+            wants,
+            waits: false,
+            ready: None,
+            events,
+        });
         Ok(id)
     }
 
@@ -101,8 +108,10 @@ async fn next(Shared(api): Shared<Api>, headers: HeaderMap) -> Response {
         Err((kind, message)) => return forbidden(kind, message),
     };
     api.state.send_modify(|state| {
+        let since = state.began.map(|began| began.elapsed());
         if let Some(extension) = state.extension(&id) {
             extension.waits = true;
+            extension.ready = extension.ready.or(since);
         }
     });
     let is_there = |state: &State| state.extensions.iter().any(|e| e.id == id && !e.events.is_empty());

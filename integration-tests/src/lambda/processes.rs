@@ -84,6 +84,11 @@ impl Processes {
         self.groups.keys()
     }
 
+    /// The number of a process that was started.
+    pub(super) fn id(&self, name: &str) -> Option<u32> {
+        u32::try_from(self.groups.get(name)?.as_raw()).ok()
+    }
+
     /// Sends a signal to all processes of one name.
     pub(super) fn signal(&self, name: &str, signal: Signal) {
         if let Some(group) = self.groups.get(name) {

@@ -1,6 +1,9 @@
 //! What the two APIs and the life of the processes share.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -27,6 +30,8 @@ pub(super) struct State {
     /// Counts the environments, so that what is left of one is not taken for the next.
     pub(super) environment: u64,
     pub(super) phase: Phase,
+    /// When the first of its processes was started.
+    pub(super) began: Option<Instant>,
     pub(super) extensions: Vec<Extension>,
     /// Whether the runtime waits for its next event.
     pub(super) runtime_waits: bool,
@@ -45,6 +50,8 @@ pub(super) struct Extension {
     pub(super) wants: Vec<String>,
     /// Whether it waits for its next event.
     pub(super) waits: bool,
+    /// When it first did, from the environment's beginning.
+    pub(super) ready: Option<Duration>,
     pub(super) events: VecDeque<Value>,
 }
 
@@ -68,7 +75,8 @@ pub(super) struct Event {
 impl State {
     /// A new environment, of which nothing is there yet.
     pub(super) fn begin(&mut self) {
-        *self = Self { environment: self.environment + 1, phase: Phase::Init, ..Self::default() };
+        let (environment, began) = (self.environment + 1, Some(Instant::now()));
+        *self = Self { environment, began, phase: Phase::Init, ..Self::default() };
     }
 
     /// Whether extensions of these names are registered.

@@ -1,6 +1,7 @@
 //! A function with the extension, in the emulator.
 
 use std::{
+    env,
     ffi::OsString,
     fs,
     net::TcpListener,
@@ -144,10 +145,12 @@ impl Function {
             ("AECP_LISTEN", free_address().into()),
             ("AECP_PROXY", free_address().into()),
         ];
+        let extension = env::var_os("AECP_EXTENSION").map(PathBuf::from);
+        let extension = extension.unwrap_or_else(|| env!("CARGO_BIN_EXE_aecp-extension").into());
         let mut config = Config {
             handler,
             task_root: task,
-            extensions: vec![env!("CARGO_BIN_EXE_aecp-extension").into()],
+            extensions: vec![extension],
             env: variables.map(|(name, value)| (name.to_owned(), value)).into(),
             timeout: Duration::from_secs(60),
             log: Some(published.path("output")),
