@@ -87,7 +87,7 @@ impl Layer {
             env: variables.map(|(name, value)| (name.to_owned(), value)).into(),
             freeze: false,
             log: Some(self.0.path("output")),
-            ..Config::new([layer.into(), arguments.function.clone()])
+            ..Config::new([layer, arguments.function.clone()])
         }
     }
 }
@@ -146,7 +146,8 @@ async fn main() -> anyhow::Result<()> {
         emulator.init().await.map_err(|failure| anyhow::anyhow!("{failure:?}"))?;
         starts.extend(emulator.extensions_ready().remove(EXTENSION));
         let [on, off] = scheduled(emulator.process(EXTENSION).context("the extension does not run")?)?;
-        (had.push(on), waited.push(off));
+        had.push(on);
+        waited.push(off);
         emulator.shutdown().await;
         fs::remove_dir_all(layer.0.path("tmp"))?;
     }
