@@ -87,7 +87,7 @@ impl Layer {
             env: variables.map(|(name, value)| (name.to_owned(), value)).into(),
             freeze: false,
             log: Some(self.0.path("output")),
-            ..Config::new([layer.into(), arguments.function.clone()])
+            ..Config::new([layer, arguments.function.clone()])
         }
     }
 }
@@ -111,6 +111,18 @@ fn kilobytes(process: u32, what: &str) -> anyhow::Result<u64> {
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).context("it is no number")
 }
 
+/// For how long a process's threads had a processor, and for how long they waited for one.
+fn scheduled(process: u32) -> anyhow::Result<[Duration; 2]> {
+    let mut sums = [Duration::ZERO; 2];
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        for (sum, nanoseconds) in sums.iter_mut().zip(text.split_whitespace()) {
+            *sum += Duration::from_nanos(nanoseconds.parse()?);
+        }
+    }
+    Ok(sums)
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = Arguments::parse();
@@ -128,15 +140,20 @@ async fn main() -> anyhow::Result<()> {
     writeln!(out, "| | p50 | p99 |\n|---|---:|---:|")?;
 
     let layer = Layer::new("OPTIONAL").await?;
-    let mut starts = Vec::new();
+    let (mut starts, mut had, mut waited) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..arguments.starts {
         let mut emulator = Emulator::new(layer.config(&arguments, 19_010)).await?;
         emulator.init().await.map_err(|failure| anyhow::anyhow!("{failure:?}"))?;
         starts.extend(emulator.extensions_ready().remove(EXTENSION));
+        let [on, off] = scheduled(emulator.process(EXTENSION).context("the extension does not run")?)?;
+        had.push(on);
+        waited.push(off);
         emulator.shutdown().await;
         fs::remove_dir_all(layer.0.path("tmp"))?;
     }
     row(&mut out, "start of the extension, 250 rules from the layer", &mut starts)?;
+    row(&mut out, "of it: its threads had a processor", &mut had)?;
+    row(&mut out, "of it: its threads waited for one", &mut waited)?;
 
     let required = Layer::new("REQUIRED").await?;
     let alone = Config { freeze: false, ..Config::new([&arguments.function]) };

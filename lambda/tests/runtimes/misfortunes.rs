@@ -67,7 +67,7 @@ async fn a_runtime_that_is_there_before_the_extension_is_ready_is_not_refused() 
     let mut function = Function::with(Runtime::Python("app"), |config| {
         let of = |name: &str| config.env.iter().find(|(known, _)| known == name).unwrap().1.clone();
         // A layer that takes for ever to read: nobody writes into its release's pointer.
-        let pointer = std::path::PathBuf::from(of("AECP_LAYER_STATE")).join("channels/prod");
+        let pointer = std::path::PathBuf::from(of("AECP_LAYER_STATE")).join("channels/prod.json");
         fs::create_dir_all(pointer.parent().unwrap()).unwrap();
         assert!(Command::new("mkfifo").arg(&pointer).status().unwrap().success());
         let proxy = of("AECP_PROXY").into_string().unwrap().replace(':', "', ");
