@@ -173,6 +173,8 @@ pub enum GapReason {
     Late,
     /// The record is longer than a log's entries can be, even without its policies.
     Size,
+    /// The enforcer failed, and what it could not decide or record passed, as it was configured to.
+    Undecided,
 }
 
 /// What an enforcer counted where requests come in and where decisions are handed to the record. Each decision of a run

@@ -32,7 +32,7 @@ mod tests;
 mod text;
 
 pub use authzen::AuthZenRequest;
-pub use http::HttpRequest;
+pub use http::{HttpRequest, HttpResponse};
 
 use json::{Fault, Scanner};
 use reader::{Reader, Stop};
@@ -168,6 +168,21 @@ impl AttributeTable {
     {
         slots.reset();
         Ok(http::read(&self.names, request, slots)?)
+    }
+
+    /// Reads the status and headers of an HTTP response, as [`HttpResponse`] describes, into slots that hold its request.
+    ///
+    /// # Errors
+    /// [`RequestError::TooLarge`].
+    pub fn add_http_response<'h, H>(
+        &self,
+        response: HttpResponse<H>,
+        slots: &mut SlotBuffer,
+    ) -> Result<(), RequestError>
+    where
+        H: IntoIterator<Item = (&'h str, &'h [u8])>,
+    {
+        Ok(http::read_response(&self.names, response, slots)?)
     }
 
     /// Reads JSON as the value of `name`, as if it stood there in the plain form, into slots that already hold other

@@ -74,6 +74,12 @@ impl Driven {
         self.shipper.ship().await
     }
 
+    /// Makes all that is recorded durable, and says how many entries of the log wait here for their store; `None` if the
+    /// log cannot be written.
+    pub async fn waiting(&self) -> Option<u64> {
+        Some(self.shipper.waiting(self.recorder.flush().await?))
+    }
+
     /// Ends the log in order and carries it to its store. Nothing is to be recorded after it.
     ///
     /// # Errors

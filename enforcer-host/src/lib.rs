@@ -19,6 +19,7 @@ pub mod engine;
 mod module;
 pub mod policy;
 
+mod answers;
 pub mod decided;
 pub mod explain;
 pub mod obligations;

@@ -1,17 +1,40 @@
 //! What the extension needs to know, from the environment: the names of the sidecar's variables.
 
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use aecp_contract::{layout::Name, manifest::Point, trust::TrustRoot, value};
+use aecp_contract::{layout::Name, manifest::Point, tlog::policy::LogPolicy, trust::TrustRoot, value};
 use aecp_enforcer::{
     AuditConfig, SidecarConfig,
     record::{AttributeRules, PathPattern, Recording, Shipping},
     server::Limits,
 };
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use crate::upkeep::Intervals;
+
+/// What becomes of what cannot be decided because the enforcer itself fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fail {
+    /// It is denied.
+    Closed,
+    /// It passes, is counted, and is noted in the log of decisions.
+    Open,
+}
+
+/// Where metrics go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MetricsFormat {
+    /// To CloudWatch, as lines of its embedded metric format on standard output.
+    Emf,
+    /// Nowhere.
+    None,
+}
 
 /// Enforces signed policies in an AWS Lambda function. Lambda starts it; it is configured by the function's environment
 /// variables.
@@ -62,6 +85,11 @@ pub(crate) struct Settings {
     #[arg(long, env = "AECP_AUDIT_SPOOL", default_value_t = 64 << 20, value_name = "BYTES")]
     pub(crate) audit_spool: u64,
 
+    /// File that names witnesses with their URLs, and the quorum that must cosign each checkpoint of the log before it is
+    /// published (C2SP tlog-policy)
+    #[arg(long, env = "AECP_AUDIT_WITNESSES", value_name = "FILE")]
+    pub(crate) audit_witnesses: Option<PathBuf>,
+
     /// Attributes that are recorded in clear; all others are recorded as salted commitments
     #[arg(long, env = "AECP_AUDIT_CLEAR", value_name = "PATH", value_delimiter = ',')]
     pub(crate) audit_clear: Vec<PathPattern>,
@@ -77,6 +105,14 @@ pub(crate) struct Settings {
     /// Deny what policies say AUDIT: OPTIONAL of, too, while records are lost
     #[arg(long, env = "AECP_AUDIT_DENY_UNRECORDED")]
     pub(crate) audit_deny_unrecorded: bool,
+
+    /// What becomes of what cannot be decided because the enforcer itself fails
+    #[arg(long, env = "AECP_FAIL", default_value = "closed", value_name = "HOW")]
+    pub(crate) fail: Fail,
+
+    /// Where metrics go
+    #[arg(long, env = "AECP_METRICS", default_value = "emf", value_name = "FORMAT")]
+    pub(crate) metrics: MetricsFormat,
 
     /// What to log: error, warn, info, debug or trace, or a filter
     #[arg(long, env = "AECP_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
@@ -116,12 +152,18 @@ impl Settings {
                 store: self.audit_store,
                 // Each environment writes a log of its own, named by its key.
                 instance: None,
-                witnesses: None,
+                witnesses: self.audit_witnesses.as_deref().map(log_policy).transpose()?,
                 shipping: Shipping { every: self.audit_every, spool_bytes: self.audit_spool },
                 recording: Recording { attributes, deny_unrecorded: self.audit_deny_unrecorded },
             },
         })
     }
+}
+
+fn log_policy(path: &Path) -> anyhow::Result<LogPolicy> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
+    text.parse().with_context(|| format!("`{shown}` is no log policy"))
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

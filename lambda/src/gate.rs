@@ -1,36 +1,82 @@
-//! From an event to what becomes of it: it passes, it passes in part, or it is denied. `aecp-enforcer` decides.
+//! From an event to what becomes of it, and from an answer to what becomes of that: it passes, it passes in part or
+//! changed, or it is denied. `aecp-enforcer` decides.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use aecp_contract::manifest::Enforcement;
+use aecp_contract::{manifest::Enforcement, verdict::Decision};
 use aecp_enforcer::{
-    Enforcer, Reason,
+    Decided, Enforcer, PolicyPre, Reason,
     enforcer::Snapshot,
+    obligations::{self, Unfulfilled},
     record::{Answer, Recorder, RequestContext},
 };
 use bytes::Bytes;
 
 use crate::{
     batch,
-    denial::Denial,
+    config::Fail,
+    denial::{Denial, Why},
     event::{Event, Records, Service},
     notice,
+    returned::Returned,
+    telemetry::Telemetry,
 };
 
 /// What decides and what records.
 pub(crate) struct Gate {
     pub(crate) enforcer: Arc<Enforcer>,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) fail: Fail,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 /// What becomes of an event.
 pub(crate) enum Outcome {
-    /// The function is given this.
-    Pass(Bytes),
-    /// The function is given this, and its answer is to name these messages as failed.
-    Partly(Bytes, Vec<String>),
+    /// The function is given this; its answer is to be looked at if something is in hand.
+    Pass(Bytes, Option<InHand>),
     /// The function is given nothing.
     Denied(Denial),
+}
+
+/// What is known of an invocation that the function has, until it answers. All of an invocation is decided by the release
+/// that it began with.
+pub(crate) struct InHand {
+    pub(crate) context: RequestContext,
+    event: Bytes,
+    function: String,
+    snapshot: Snapshot,
+    /// Which requests of the event the function has.
+    requests: Vec<usize>,
+    /// What was decided of them with something left to be done.
+    due: Vec<Way>,
+    /// The ids of the messages that it has not: its answer is to name them as failed.
+    pub(crate) failed: Vec<String>,
+}
+
+/// How a request may go on.
+pub(crate) enum Way {
+    /// It is allowed.
+    Permitted(Answer),
+    /// It could not be decided or recorded, and passes all the same, as configured.
+    Opened(Box<Decided>),
+}
+
+impl Way {
+    fn decided(&self) -> &Decided {
+        match self {
+            Self::Permitted(answer) => answer.decided(),
+            Self::Opened(decided) => decided,
+        }
+    }
+
+    fn obliges(&self) -> bool {
+        self.decided().obligations().next().is_some()
+    }
+
+    fn carry_out<'b>(&self, body: &'b [u8]) -> Result<Cow<'b, [u8]>, Unfulfilled> {
+        let actions = self.decided().obligations().map(|(_, action)| action);
+        obligations::carry_out(actions, body)
+    }
 }
 
 impl Gate {
@@ -42,78 +88,254 @@ impl Gate {
         context: &RequestContext,
     ) -> Outcome {
         let snapshot = self.enforcer.snapshot();
-        let wants_body = wants_body(&snapshot);
         let event = Event::of(bytes);
-        let mut pending = Vec::with_capacity(event.requests());
-        for request in 0..event.requests() {
-            let decided = snapshot
-                .decide_read(|table, slots| event.read(request, table, slots, function, wants_body));
-            pending.push(self.recorder.submit(decided, context).await);
-        }
-        let mut answers = Vec::with_capacity(pending.len());
-        for pending in pending {
-            answers.push(pending.settled().await);
-        }
-        match answers.iter().find(|answer| !may_pass(answer)) {
-            None => Outcome::Pass(advised(&event, bytes, &answers)),
-            Some(denied) => match &event {
-                Event::Records(records) if records.service == Service::Sqs => {
-                    partly(&event, records, bytes, &answers)
+        let wants_body = snapshot.set().is_some_and(|set| set.asks_for("body"));
+        let all = 0..event.requests();
+        let decided = all.map(|request| {
+            snapshot.decide_read(|table, slots| event.read(request, table, slots, function, wants_body))
+        });
+        let mut ways = Vec::new();
+        for way in self.ways(decided.collect(), context).await {
+            ways.push(match way {
+                Ok(way)
+                    if way
+                        .decided()
+                        .obligations()
+                        .all(|(_, action)| obligations::is_of_bodies(action)) =>
+                {
+                    Ok(way)
                 }
-                _ => Outcome::Denied(Denial::of(&event, denied)),
-            },
+                Ok(way) => Err(self.unfulfilled(&snapshot, &way, context).await),
+                Err(why) => Err(why),
+            });
         }
+        let denied = ways.iter().find_map(|way| way.as_ref().err().cloned());
+        let (given, failed) = match (&event, &denied) {
+            (_, None) => (Some(bytes.clone()), Vec::new()),
+            (Event::Records(records), _) if records.service == Service::Sqs => {
+                partly(records, bytes, &mut ways)
+            }
+            _ => (None, Vec::new()),
+        };
+        let Some(given) = given else {
+            let why = denied.unwrap_or_else(|| Why::code("denied"));
+            return Outcome::Denied(Denial::of(&event, why));
+        };
+        let passing: Vec<(usize, Way)> =
+            ways.into_iter().enumerate().filter_map(|(n, way)| Some((n, way.ok()?))).collect();
+        let given = advised(&event, &given, passing.iter().map(|(_, way)| way));
+        let asks = snapshot.set().is_some_and(|set| set.asks_for_answers());
+        let requests = passing.iter().map(|(n, _)| *n).collect();
+        let due: Vec<Way> = passing.into_iter().map(|(_, way)| way).filter(Way::obliges).collect();
+        if !asks && due.is_empty() && failed.is_empty() {
+            return Outcome::Pass(given, None);
+        }
+        let (context, function) = (context.clone(), function.to_owned());
+        let event = bytes.clone();
+        let in_hand = InHand { context, event, function, snapshot, requests, due, failed };
+        Outcome::Pass(given, Some(in_hand))
     }
 
     /// The denial of an event that could not be read whole.
     pub(crate) async fn unread(&self, context: &RequestContext) -> Denial {
         let detail = "the event is too large, or ended early";
         let decided = self.enforcer.snapshot().deny(Reason::RequestTooLarge, detail);
-        Denial::error(&self.recorder.settle(decided, context).await)
+        let answer = self.recorder.settle(decided, context).await;
+        self.telemetry.decided(context, false);
+        Denial::error(Why::of(answer.decided()))
+    }
+
+    /// Decides on the answer to an invocation, as far as policies look at answers. What is left to be done to its body is
+    /// for [`Self::carried_out`].
+    ///
+    /// # Errors
+    /// Why it is denied.
+    pub(crate) async fn answer(
+        &self,
+        in_hand: &InHand,
+        returned: &Returned<'_>,
+        context: &RequestContext,
+    ) -> Result<Vec<Way>, Why> {
+        let Some(set) = in_hand.asking() else { return Ok(Vec::new()) };
+        let event = Event::of(&in_hand.event);
+        let wants_body = set.asks_for("body");
+        let decided = in_hand.requests.iter().map(|request| {
+            in_hand.snapshot.decide_read(|table, slots| {
+                event.read(*request, table, slots, &in_hand.function, wants_body)?;
+                returned.read(set, table, slots)?;
+                set.set_egress(slots)
+            })
+        });
+        self.ways(decided.collect(), context).await.into_iter().collect()
+    }
+
+    /// The body of an answer with all obligations carried out; `None` if it stays as it is.
+    ///
+    /// # Errors
+    /// Why it is denied.
+    pub(crate) async fn carried_out(
+        &self,
+        in_hand: &InHand,
+        ways: &[Way],
+        returned: &Returned<'_>,
+        context: &RequestContext,
+    ) -> Result<Option<Vec<u8>>, Why> {
+        let Some(body) = returned.body() else { return Ok(None) };
+        let mut changed = None;
+        for way in in_hand.due.iter().chain(ways).filter(|way| way.obliges()) {
+            let carried_out = match changed.as_deref().or(body) {
+                Some(body) => way.carry_out(body).map(|body| match body {
+                    Cow::Borrowed(_) => None,
+                    Cow::Owned(body) => Some(body),
+                }),
+                None => Err(Unfulfilled::NotJson),
+            };
+            match carried_out {
+                Ok(Some(body)) => changed = Some(body),
+                Ok(None) => {}
+                Err(_) => return Err(self.unfulfilled(&in_hand.snapshot, way, context).await),
+            }
+        }
+        Ok(changed)
+    }
+
+    /// The denial of an answer that was not even read.
+    pub(crate) async fn unclear(
+        &self,
+        in_hand: &InHand,
+        reason: Reason,
+        context: &RequestContext,
+    ) -> Why {
+        let decided = in_hand.snapshot.deny(reason, "the function's answer");
+        let answer = self.recorder.settle(decided, context).await;
+        self.telemetry.decided(context, false);
+        Why::of(answer.decided())
+    }
+
+    /// Records decisions and waits until they may leave.
+    async fn ways(&self, decided: Vec<Decided>, context: &RequestContext) -> Vec<Result<Way, Why>> {
+        let mut pending = Vec::with_capacity(decided.len());
+        for decided in decided {
+            let original = (self.fail == Fail::Open).then(|| decided.clone());
+            pending.push((original, self.recorder.submit(decided, context).await));
+        }
+        let mut ways = Vec::with_capacity(pending.len());
+        for (original, pending) in pending {
+            let answer = pending.settled().await;
+            let way = match (answer.permit().is_ok(), original) {
+                (true, _) => Ok(Way::Permitted(answer)),
+                (false, Some(original)) if may_open(&original, &answer) => {
+                    self.undecided(context, Why::of(answer.decided()).code);
+                    Ok(Way::Opened(Box::new(original)))
+                }
+                (false, _) => Err(Why::of(answer.decided())),
+            };
+            self.telemetry.decided(context, way.is_ok());
+            ways.push(way);
+        }
+        ways
+    }
+
+    /// What was allowed under a condition that cannot be fulfilled is denied, and that is recorded, too.
+    async fn unfulfilled(&self, snapshot: &Snapshot, way: &Way, context: &RequestContext) -> Why {
+        let decided =
+            snapshot.deny(Reason::ObligationUnsupported, "an obligation cannot be carried out");
+        self.recorder.settle(decided, context).await;
+        self.telemetry.decided(context, false);
+        Why::unfulfilled(way.decided())
+    }
+
+    /// Counts what passes undecided, in the log of decisions, too.
+    fn undecided(&self, context: &RequestContext, code: &'static str) {
+        self.telemetry.undecided();
+        self.recorder.undecided(context);
+        tracing::error!(
+            request_id = &*context.request_id,
+            trace_id = context.trace_id.as_deref(),
+            point = context.point,
+            code,
+            "passes undecided: AECP_FAIL is open"
+        );
     }
 }
 
-/// Whether the policies look at bodies.
-fn wants_body(snapshot: &Snapshot) -> bool {
-    let is_of_body = |path: &str| path == "body" || path.starts_with("body.");
-    snapshot.set().is_some_and(|set| set.manifest().attributes.iter().any(|a| is_of_body(&a.path)))
+impl InHand {
+    /// The policies, if they are asked about the answer.
+    fn asking(&self) -> Option<&Arc<PolicyPre>> {
+        self.snapshot.set().filter(|set| set.asks_for_answers())
+    }
+
+    /// Whether the answer is more than the rest of a batch.
+    pub(crate) fn is_looked_at(&self) -> bool {
+        !self.due.is_empty() || self.asking().is_some()
+    }
+
+    /// Whether the answer's body is needed before anything of it may leave.
+    pub(crate) fn needs_body(&self) -> bool {
+        !self.due.is_empty() || self.asking().is_some_and(|set| set.asks_for_answer_bodies())
+    }
+
+    /// The denial of the answer.
+    pub(crate) fn denial(&self, why: Why, is_streamed: bool) -> Denial {
+        let event = Event::of(&self.event);
+        if is_streamed { Denial::streamed(&event, why) } else { Denial::of(&event, why) }
+    }
+
+    /// The event that is answered.
+    pub(crate) fn event(&self) -> Event<'_> {
+        Event::of(&self.event)
+    }
 }
 
-/// Allowed, with nothing to do first: the function would be given what is allowed only under a condition that nobody here
-/// fulfils.
-fn may_pass(answer: &Answer) -> bool {
-    answer.permit().is_ok() && answer.decided().obligations().next().is_none()
+/// Whether anything is left to be done to the body.
+pub(crate) fn any_obliges(in_hand: &InHand, ways: &[Way]) -> bool {
+    in_hand.due.iter().chain(ways).any(Way::obliges)
 }
 
-/// A batch without its denied messages. A queue that keeps an order gets back all from the first of them on.
-fn partly(event: &Event<'_>, records: &Records<'_>, bytes: &Bytes, answers: &[Answer]) -> Outcome {
-    let mut blocked = false;
+/// Whether it was denied for the enforcer's own failure alone: there never was a release, or a decision that allows it
+/// cannot be recorded.
+fn may_open(original: &Decided, answer: &Answer) -> bool {
+    match answer.decided().reason() {
+        Some(Reason::NoRelease) => true,
+        Some(Reason::AuditUnavailable) => original.decision() == Decision::Allow,
+        _ => false,
+    }
+}
+
+/// A batch without its denied messages, and their ids. A queue that keeps an order gets back all from the first of them on.
+fn partly(
+    records: &Records<'_>,
+    bytes: &Bytes,
+    ways: &mut [Result<Way, Why>],
+) -> (Option<Bytes>, Vec<String>) {
+    let mut blocked = None;
     let mut failed = Vec::new();
     let mut kept = Vec::new();
-    for (record, answer) in records.records.iter().zip(answers) {
-        if blocked || !may_pass(answer) {
-            blocked = record.is_fifo;
-            failed.extend(record.id.clone());
-        } else {
-            kept.push((record.json, answer.clone()));
+    for (record, way) in records.records.iter().zip(ways) {
+        if let (Some(why), Ok(_)) = (&blocked, &way) {
+            *way = Err(Why::clone(why));
+        }
+        match way {
+            Ok(_) => kept.push(record.json),
+            Err(why) => {
+                blocked = record.is_fifo.then(|| why.clone());
+                failed.extend(record.id.clone());
+            }
         }
     }
     let text = std::str::from_utf8(bytes).ok().filter(|_| !kept.is_empty());
-    let rest = text.and_then(|text| batch::with_only(text, records, kept.iter().map(|(json, _)| *json)));
-    match rest {
-        None => Outcome::Denied(Denial { body: batch::failed(&failed), error_type: None }),
-        Some(rest) => {
-            let answers: Vec<Answer> = kept.into_iter().map(|(_, answer)| answer).collect();
-            Outcome::Partly(advised(event, &rest.into(), &answers), failed)
-        }
-    }
+    let rest = text.and_then(|text| batch::with_only(text, records, kept.into_iter()));
+    (rest.map(Bytes::from), failed)
 }
 
 /// The event with the names of the ADVISORY policies that it violates, if any.
-fn advised(event: &Event<'_>, bytes: &Bytes, answers: &[Answer]) -> Bytes {
-    let violated = answers.iter().flat_map(|answer| answer.decided().violated());
-    let advisory = violated.filter(|policy| policy.enforcement == Enforcement::Advisory);
-    let mut names: Vec<&str> = advisory.map(|policy| policy.name.as_str()).collect();
+fn advised<'w>(event: &Event<'_>, bytes: &Bytes, ways: impl Iterator<Item = &'w Way>) -> Bytes {
+    let mut names = Vec::new();
+    for way in ways {
+        let advisory =
+            way.decided().violated().filter(|policy| policy.enforcement == Enforcement::Advisory);
+        names.extend(advisory.map(|policy| policy.name.as_str()));
+    }
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {

@@ -4,12 +4,14 @@
 //! It registers with the Extensions API ([`extensions`]), serves the last good release before the network is asked
 //! ([`seed`]), and stands between the function and the Runtime API ([`proxy`]): what the function would be given next is
 //! read as requests ([`event`]), decided by `aecp-enforcer` ([`gate`]), and handed on or answered with a denial
-//! ([`denial`]).
+//! ([`denial`]). What it answers ([`returned`]) is decided, too, where policies look at answers, and changed where they
+//! oblige to that ([`answer`]).
 //! Nothing here decides.
 //!
 //! An environment is frozen between invocations. So there are no timers: all upkeep, which is looking for releases and
 //! carrying the log, is done when the function asks for its next event and has none in hand ([`upkeep`]).
 
+mod answer;
 mod api;
 mod batch;
 mod config;
@@ -19,7 +21,10 @@ mod extensions;
 mod gate;
 mod notice;
 mod proxy;
+mod returned;
 mod seed;
+mod stream;
+mod telemetry;
 mod upkeep;
 
 use std::{io, sync::Arc, time::Duration};
@@ -34,6 +39,7 @@ use config::Settings;
 use extensions::{Event, Extensions};
 use gate::Gate;
 use proxy::Proxy;
+use telemetry::Telemetry;
 use upkeep::Upkeep;
 
 /// How long the first look for a release may take: Lambda gives 10 s to all that starts.
@@ -77,6 +83,7 @@ async fn serve(
     let listener = listener
         .with_context(|| format!("cannot listen on {} for the function's runtime", settings.proxy))?;
     seed::from_layer(&settings.layer_state, &settings.state, &settings.channel)?;
+    let (fail, telemetry) = (settings.fail, Arc::new(Telemetry::new(settings.metrics)));
     let (intervals, config) = (settings.intervals(), settings.enforcer()?);
     let driven = Driven::start(config).await?;
     let (enforcer, recorder) = (Arc::clone(driven.enforcer()), Arc::clone(driven.recorder()));
@@ -86,7 +93,8 @@ async fn serve(
         upkeep.now(FIRST_LOOK).await;
     }
     tracing::info!(%address, proxy = %at, "serving");
-    let proxy = Arc::new(Proxy::new(api, Gate { enforcer, recorder }, Arc::clone(&upkeep)));
+    let gate = Arc::new(Gate { enforcer, recorder, fail, telemetry });
+    let proxy = Arc::new(Proxy::new(api, Arc::clone(&gate), Arc::clone(&upkeep)));
     tokio::spawn(Arc::clone(&proxy).serve(listener));
     loop {
         match extensions.next().await? {
@@ -94,6 +102,7 @@ async fn serve(
             Event::Invoke { .. } => {}
             Event::Shutdown { reason, deadline } => {
                 tracing::info!(reason, "stopping");
+                upkeep.report(&gate).await;
                 upkeep.stop(upkeep::until(deadline).saturating_sub(SHUTDOWN_MARGIN)).await;
                 return Ok(());
             }

@@ -1,5 +1,5 @@
 //! Between the function's runtime and the Runtime API: everything is forwarded as it comes, but for the events that
-//! `next` gives, which are decided first.
+//! `next` gives and the answers to them, which are decided first.
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
 
@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    header::CONTENT_LENGTH,
     http::{HeaderMap, request::Parts},
     server::conn::http1,
     service::service_fn,
@@ -30,10 +30,11 @@ use tokio::{
 };
 
 use crate::{
+    answer::{answers, denied, log_denial},
     api::{Api, Body, whole, without_connection},
-    batch,
     denial::Denial,
-    gate::{Gate, Outcome},
+    gate::{Gate, InHand, Outcome},
+    telemetry::INVOCATION,
     upkeep::{self, Upkeep},
 };
 
@@ -43,7 +44,7 @@ const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
 const DEADLINE: &str = "lambda-runtime-deadline-ms";
 const FUNCTION_ARN: &str = "lambda-runtime-invoked-function-arn";
 const TRACE_ID: &str = "lambda-runtime-trace-id";
-const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
+pub(crate) const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 
 /// The most bytes of an event: Lambda's own limit is 6 MB.
 const MAX_EVENT: usize = 8 << 20;
@@ -54,27 +55,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The Runtime API as the function sees it.
 pub(crate) struct Proxy {
     api: Api,
-    gate: Gate,
+    gate: Arc<Gate>,
     upkeep: Arc<Upkeep>,
     used: AtomicBool,
-    /// The batch that the function has a part of.
-    partly: Mutex<Option<Partly>>,
+    /// What the function has, where its answer is to be looked at.
+    in_hand: Mutex<Option<Arc<InHand>>>,
     /// When the invocation in hand must be over, in milliseconds since 1970; 0 before the first.
     deadline: AtomicU64,
 }
 
-/// A batch of which some messages were denied.
-struct Partly {
-    /// Where the function posts its answer.
-    path: String,
-    /// The messages' ids.
-    failed: Vec<String>,
-}
-
 impl Proxy {
-    pub(crate) fn new(api: Api, gate: Gate, upkeep: Arc<Upkeep>) -> Self {
-        let (used, deadline) = (AtomicBool::new(false), AtomicU64::new(0));
-        Self { api, gate, upkeep, used, partly: Mutex::new(None), deadline }
+    pub(crate) fn new(api: Api, gate: Arc<Gate>, upkeep: Arc<Upkeep>) -> Self {
+        Self {
+            api,
+            gate,
+            upkeep,
+            used: AtomicBool::new(false),
+            in_hand: Mutex::default(),
+            deadline: AtomicU64::new(0),
+        }
     }
 
     /// Whether the function's runtime ever came here.
@@ -84,26 +83,11 @@ impl Proxy {
 
     /// Serves the function's runtime for ever.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => drop(tokio::spawn(Arc::clone(&self).connection(stream))),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection cannot be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-
-    async fn connection(self: Arc<Self>, stream: TcpStream) {
-        let _ = stream.set_nodelay(true);
-        let service = service_fn(|request| {
+        serve(listener, move |request| {
             let this = Arc::clone(&self);
             async move { this.request(request).await }
-        });
-        if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
-            tracing::debug!(%error, "a connection ended early");
-        }
+        })
+        .await;
     }
 
     /// Where Lambda does not answer, the connection ends, as it would without anything between.
@@ -114,20 +98,21 @@ impl Proxy {
         if head.method == Method::GET && head.uri.path() == NEXT {
             return self.next(head).await;
         }
-        let request = match self.answer(head, body).await {
-            Ok(request) => request,
-            Err(refused) => return Ok(refused),
-        };
-        self.send(request).await.map(forwarded)
+        match self.answer(head, body).await {
+            Some(request) => self.send(request).await.map(forwarded),
+            None => Ok(error(StatusCode::BAD_REQUEST, "the invocation has no sound id")),
+        }
     }
 
     /// The next event that may pass. The function has nothing in hand when it asks for it, so this is the time for upkeep.
     async fn next(&self, head: Parts) -> Result<Response<Body>, Error> {
+        *self.in_hand.lock().await = None;
         loop {
             match self.deadline.load(Ordering::Relaxed) {
                 0 => {}
                 deadline => self.upkeep.due(upkeep::until(deadline)).await,
             }
+            self.upkeep.report(&self.gate).await;
             let mut request = Request::new(whole(Bytes::new()));
             *request.method_mut() = head.method.clone();
             *request.uri_mut() = head.uri.clone();
@@ -159,68 +144,77 @@ impl Proxy {
         let context = RequestContext {
             request_id: text(headers, REQUEST_ID).into(),
             trace_id: trace_id(text(headers, TRACE_ID)),
-            point: "lambda/invocation",
+            point: INVOCATION,
             started: Instant::now(),
         };
         let outcome = match event {
             Some(event) => self.gate.outcome(&event, text(headers, FUNCTION_ARN), &context).await,
             None => Outcome::Denied(self.gate.unread(&context).await),
         };
-        let mut partly = self.partly.lock().await;
-        *partly = None;
+        self.gate.telemetry.held(&context);
         match outcome {
-            Outcome::Pass(event) => Some(event),
-            Outcome::Partly(event, failed) => {
-                let path = format!("/2018-06-01/runtime/invocation/{}/response", context.request_id);
-                *partly = Some(Partly { path, failed });
+            Outcome::Pass(event, in_hand) => {
+                *self.in_hand.lock().await = in_hand.map(Arc::new);
                 Some(event)
             }
             Outcome::Denied(denial) => {
-                drop(partly);
-                self.deny(&context.request_id, &denial).await;
+                self.deny(&context, &denial).await;
                 None
             }
         }
     }
 
-    /// The function's answer; to a batch of which it got a part, with the other messages as failed.
-    async fn answer(&self, mut head: Parts, body: Incoming) -> Result<Request<Body>, Response<Body>> {
-        let partly = self.partly.lock().await;
-        let Some(Partly { failed, .. }) =
-            partly.as_ref().filter(|partly| partly.path == head.uri.path())
-        else {
-            return Ok(Request::from_parts(head, body.boxed_unsync()));
+    /// What Lambda is sent: a function's answer as it may leave, and all else as it is.
+    async fn answer(&self, head: Parts, body: Incoming) -> Option<Request<Body>> {
+        let Some(request_id) = answers(&head.method, &head.uri) else {
+            return Some(Request::from_parts(head, body.boxed_unsync()));
         };
-        let Ok(body) = Limited::new(body, MAX_EVENT).collect().await else {
-            return Err(error(StatusCode::PAYLOAD_TOO_LARGE, "the answer is too large, or ended early"));
-        };
-        let merged = batch::merged(&body.to_bytes(), failed);
-        head.headers.insert(CONTENT_LENGTH, merged.len().into());
-        Ok(Request::from_parts(head, whole(merged)))
+        let in_hand = self.in_hand.lock().await.clone();
+        match in_hand.filter(|in_hand| in_hand.context.request_id == request_id) {
+            Some(in_hand) => self.gate.answered(&in_hand, head, body).await,
+            None => Some(Request::from_parts(head, body.boxed_unsync())),
+        }
     }
 
     /// Answers an invocation in the function's place.
-    async fn deny(&self, request_id: &str, denial: &Denial) {
-        let kind = if denial.error_type.is_some() { "error" } else { "response" };
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("/2018-06-01/runtime/invocation/{request_id}/{kind}"))
-            .header(CONTENT_TYPE, "application/json");
-        if let Some(error_type) = denial.error_type {
-            request = request.header(ERROR_TYPE, error_type);
-        }
-        let sent = match request.body(whole(denial.body.clone())) {
-            Ok(request) => self.api.send(request).await.map(|response| response.status()),
-            Err(error) => {
-                tracing::error!(%error, "the invocation has no sound id and cannot be answered");
-                return;
-            }
-        };
-        match sent {
+    async fn deny(&self, context: &RequestContext, denial: &Denial) {
+        log_denial(context, &denial.why);
+        let (request_id, trace_id) = (&*context.request_id, context.trace_id.as_deref());
+        let Some(request) = denied(request_id, denial) else { return };
+        match self.api.send(request).await.map(|response| response.status()) {
             Ok(status) if status.is_success() => {}
-            Ok(status) => tracing::error!(%status, request_id, "the denial was not taken"),
-            Err(error) => tracing::error!(%error, request_id, "the denial cannot be sent"),
+            Ok(status) => tracing::error!(%status, request_id, trace_id, "the denial was not taken"),
+            Err(error) => tracing::error!(%error, request_id, trace_id, "the denial cannot be sent"),
         }
+    }
+}
+
+/// Serves connections for ever.
+async fn serve<F>(
+    listener: TcpListener,
+    respond: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+) where
+    F: Future<Output = Result<Response<Body>, Error>> + Send + 'static,
+{
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(connection(stream, respond.clone()))),
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection<F>(stream: TcpStream, respond: impl Fn(Request<Incoming>) -> F)
+where
+    F: Future<Output = Result<Response<Body>, Error>>,
+{
+    let _ = stream.set_nodelay(true);
+    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(respond));
+    if let Err(error) = served.await {
+        tracing::debug!(%error, "a connection ended early");
     }
 }
 
@@ -238,7 +232,7 @@ fn error(status: StatusCode, message: &str) -> Response<Body> {
     response
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 

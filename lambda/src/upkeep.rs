@@ -5,6 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use aecp_enforcer::Driven;
 use tokio::sync::Mutex;
 
+use crate::gate::Gate;
+
 /// The most time that upkeep takes of one invocation.
 const MAX_TIME: Duration = Duration::from_secs(5);
 
@@ -72,6 +74,15 @@ impl Upkeep {
         if tokio::time::timeout(within, done).await.is_err() {
             tracing::warn!(within = ?within, "the store is slow; the rest is left for the next invocation");
         }
+    }
+
+    /// Writes the metrics of what was done since the last time.
+    pub(crate) async fn report(&self, gate: &Gate) {
+        if !gate.telemetry.is_on() {
+            return;
+        }
+        let waiting = self.driven.lock().await.driven.waiting().await;
+        gate.telemetry.write(&gate.enforcer, waiting);
     }
 
     /// Ends the log and carries it, within this time.

@@ -1,4 +1,4 @@
-//! From an HTTP request's line and headers to attribute slots.
+//! From an HTTP request's line and headers to attribute slots, and from a response's status and headers.
 
 use std::{io::Write as _, mem, net::IpAddr};
 
@@ -49,6 +49,20 @@ pub struct HttpRequest<'h, H> {
     pub headers: H,
 }
 
+/// The status and headers of an HTTP response.
+///
+/// | attribute | is |
+/// |---|---|
+/// | `response.status` | the status code |
+/// | `response.headers.<name>` | the header of this name, as [`HttpRequest`] has its own |
+#[derive(Debug, Clone, Copy)]
+pub struct HttpResponse<H> {
+    /// The status code, such as 200.
+    pub status: u16,
+    /// The headers' names and values.
+    pub headers: H,
+}
+
 /// Reads a request into slots that were reset.
 pub(super) fn read<'h, H>(
     names: &NameTree,
@@ -58,10 +72,34 @@ pub(super) fn read<'h, H>(
 where
     H: IntoIterator<Item = (&'h str, &'h [u8])>,
 {
+    with_reader(names, slots, |reader, room| reader.request(request, room))
+}
+
+/// Reads a response into slots that may hold its request.
+pub(super) fn read_response<'h, H>(
+    names: &NameTree,
+    response: HttpResponse<H>,
+    slots: &mut SlotBuffer,
+) -> Result<(), RequestTooLarge>
+where
+    H: IntoIterator<Item = (&'h str, &'h [u8])>,
+{
+    with_reader(names, slots, |reader, room| {
+        let Some(node) = reader.object(REQUEST_NODE, "response") else { return Ok(()) };
+        reader.give(reader.leaf(node, b"status"), Some(&response.status.to_string()))?;
+        reader.headers(node, response.headers, room)
+    })
+}
+
+fn with_reader(
+    names: &NameTree,
+    slots: &mut SlotBuffer,
+    read: impl FnOnce(&mut Reader<'_>, &mut Vec<u8>) -> Result<(), RequestTooLarge>,
+) -> Result<(), RequestTooLarge> {
     let mut room = mem::take(&mut slots.room.text);
     let mut lists = mem::take(&mut slots.room.growing);
     lists.clear();
-    let read = Reader { names, slots, lists: &mut lists }.request(request, &mut room);
+    let read = read(&mut Reader { names, slots, lists: &mut lists }, &mut room);
     let laid_out = read.and_then(|()| lists.lay_out(slots));
     slots.room.text = room;
     slots.room.growing = lists;
@@ -98,12 +136,17 @@ impl Reader<'_> {
         {
             self.query(node, query, room)?;
         }
-        if let Some(node) = self.object(node, "headers") {
-            for (name, value) in request.headers {
-                self.header(node, name, value, room)?;
-            }
-        }
-        Ok(())
+        self.headers(node, request.headers, room)
+    }
+
+    fn headers<'h>(
+        &mut self,
+        node: NodeIndex,
+        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+        room: &mut Vec<u8>,
+    ) -> Result<(), RequestTooLarge> {
+        let Some(node) = self.object(node, "headers") else { return Ok(()) };
+        headers.into_iter().try_for_each(|(name, value)| self.header(node, name, value, room))
     }
 
     /// The node of an object that the request has, if attributes lie in it; one that is an attribute itself is

@@ -171,6 +171,13 @@ impl Recorder {
         }
     }
 
+    /// Counts a request that its point of enforcement let pass undecided, as it was configured to. The log says so in a gap.
+    pub fn undecided(&self, context: &RequestContext) {
+        self.metrics.coverage.seen();
+        self.metrics.coverage.decided(context.point, None, AuditLevel::Optional);
+        self.shared.undecided.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Whether the disk has no room for more entries: what must be recorded is denied from now on.
     pub(crate) fn set_full(&self, full: bool) {
         self.shared.full.store(full, Ordering::Relaxed);

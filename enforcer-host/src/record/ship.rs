@@ -213,6 +213,11 @@ impl Shipper {
         Ok(())
     }
 
+    /// How many of so many entries the store has not under a signed checkpoint.
+    pub(crate) fn waiting(&self, size: u64) -> u64 {
+        size.saturating_sub(self.shipped.signed)
+    }
+
     /// Writes the next entries and the tiles that they finish.
     async fn entries(&mut self, size: u64) -> Result<(), ShipError> {
         let old = self.shipped.edge.size();

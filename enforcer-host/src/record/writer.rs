@@ -61,6 +61,8 @@ pub(super) struct Shared {
     pub(super) dropped: AtomicU64,
     /// Records that never got into the queue though their answers waited for it, likewise.
     pub(super) late: AtomicU64,
+    /// What passed undecided, likewise.
+    pub(super) undecided: AtomicU64,
     /// Whether the disk holds as many entries as it may that the store has not taken.
     pub(super) full: AtomicBool,
 }
@@ -73,6 +75,8 @@ struct Lost {
     spool: u64,
     late: u64,
     size: u64,
+    /// Not lost, but never made.
+    undecided: u64,
 }
 
 impl Lost {
@@ -87,6 +91,7 @@ impl Lost {
             (self.spool, GapReason::Spool),
             (self.late, GapReason::Late),
             (self.size, GapReason::Size),
+            (self.undecided, GapReason::Undecided),
         ];
         reasons.into_iter().filter(|(lost, _)| *lost > 0).map(|(lost, reason)| Gap { lost, reason })
     }
@@ -184,6 +189,7 @@ impl Writer {
         }
         self.lost.queue += self.shared.dropped.swap(0, Ordering::Relaxed);
         self.lost.late += self.shared.late.swap(0, Ordering::Relaxed);
+        self.lost.undecided += self.shared.undecided.swap(0, Ordering::Relaxed);
         let full = self.shared.full.load(Ordering::Relaxed);
         let mut records = 0;
         for job in batch.drain(..) {
@@ -260,7 +266,7 @@ impl Writer {
         let lost = self.lost.total();
         if lost > 0 && due {
             self.complained = Some(Instant::now());
-            let Lost { queue, disk, spool, late, size } = self.lost;
+            let Lost { queue, disk, spool, late, size, .. } = self.lost;
             let error = error.map(ToString::to_string);
             tracing::error!(queue, disk, spool, late, size, error, "decisions could not be recorded");
         }

@@ -6,6 +6,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::mpsc::Receiver,
     time::Duration,
 };
 
@@ -89,6 +90,12 @@ POLICY masked_exports {
   ENFORCEMENT: BLOCKING
   MASK: event.card WITH LAST(4)
 }
+POLICY limited_imports {
+  SCOPE: requests WHERE event.import EXISTS
+  CONSTRAINT: event.import != "all"
+  ENFORCEMENT: BLOCKING
+  LIMIT: 100 PER 1m BY event.import
+}
 POLICY named_tenant {
   SCOPE: requests WHERE request.headers.x_tenant IS MISSING AND event.tenant IS MISSING
   CONSTRAINT: lambda.event == "never"
@@ -103,6 +110,11 @@ pub(crate) struct Published {
 
 impl Published {
     pub(crate) async fn new() -> Self {
+        Self::of(POLICIES, 7200).await
+    }
+
+    /// A release of these policies, which is stale after so many seconds.
+    pub(crate) async fn of(policies: &str, stale: i64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("store")).unwrap();
         let key = SigningKey::from_bytes(&[7; 32]);
@@ -111,13 +123,15 @@ impl Published {
         fs::write(folder.path().join("root.json"), &root).unwrap();
         let published = Self { folder };
         let sources =
-            Sources::new(vec![Source { path: "set.aecp".to_owned(), text: POLICIES.to_owned() }]);
+            Sources::new(vec![Source { path: "set.aecp".to_owned(), text: policies.to_owned() }]);
         let examined = examine(&sources, &Base::default(), &BTreeMap::new(), &mut |_| ()).unwrap();
-        let accepted = examined.accepted.expect("the set is accepted");
+        let findings = examined.findings;
+        let accepted = examined.accepted.unwrap_or_else(|| panic!("the set is not accepted: {findings:?}"));
         let issued = aecp_enforcer::now();
         let later = |seconds| Timestamp { seconds: issued.seconds + seconds, nanoseconds: 0 };
         let channel = "prod".parse().unwrap();
-        let publication = Publication { channel, issued, expires: later(3600), stale: later(7200) };
+        let publication =
+            Publication { channel, issued, expires: later(stale.min(3600)), stale: later(stale) };
         let store = Store::open(&published.url("store")).unwrap();
         let roots = store.roots(&root).await.unwrap();
         store.publish(&accepted, &publication, &Reason::default(), &[&key], &roots).await.unwrap();
@@ -139,6 +153,9 @@ pub(crate) struct Environment {
     pub(crate) published: Published,
     pub(crate) extension: Child,
     pub(crate) api: String,
+    /// What the extension logs after its start, and what it writes to its standard output.
+    pub(crate) logged: Receiver<String>,
+    pub(crate) metrics: Receiver<String>,
     proxy: String,
     http: Client,
 }
@@ -163,6 +180,7 @@ pub(crate) fn command(lambda: &Lambda, published: &Published) -> Command {
         .env("AECP_AUDIT_STORE", published.url("audit"))
         .env("AECP_LISTEN", "127.0.0.1:0")
         .env("AECP_PROXY", "127.0.0.1:0")
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
 }
@@ -175,18 +193,30 @@ impl Environment {
     }
 
     pub(crate) async fn of(published: Published) -> Self {
+        Self::with(published, &[]).await
+    }
+
+    /// With these environment variables as well.
+    pub(crate) async fn with(published: Published, variables: &[(&str, &str)]) -> Self {
         let lambda = Lambda::start().await;
-        let mut extension = command(&lambda, &published).spawn().unwrap();
+        let mut command = command(&lambda, &published);
+        let mut extension = command.envs(variables.iter().copied()).spawn().unwrap();
         let mut lines = BufReader::new(extension.stderr.take().unwrap()).lines();
         let serving = lines
             .by_ref()
             .map(|line| serde_json::from_str::<Value>(&line.unwrap()).expect("a JSON log line"))
             .find(|line| line["proxy"].is_string())
             .expect("the log says where it serves");
-        std::thread::spawn(move || lines.count());
+        let (log, logged) = std::sync::mpsc::channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| log.send(line)));
+        let (metric, metrics) = std::sync::mpsc::channel();
+        let mut written = BufReader::new(extension.stdout.take().unwrap()).lines();
+        std::thread::spawn(move || {
+            written.by_ref().map_while(Result::ok).try_for_each(|line| metric.send(line))
+        });
         let of = |name: &str| format!("http://{}", serving[name].as_str().unwrap());
         let (api, proxy) = (of("address"), of("proxy"));
-        Self { lambda, published, extension, api, proxy, http: Client::new() }
+        Self { lambda, published, extension, api, proxy, logged, metrics, http: Client::new() }
     }
 
     /// The next event that reaches the function.

@@ -83,27 +83,31 @@ async fn what_is_denied_never_reaches_the_function_and_is_answered_in_its_own_fo
     let mut broken = large.clone();
     broken["body"] = json!("{\"amount\":");
     let denied = [
-        (rest_api("/admin/x", "192.0.2.1"), "denied"),
-        (http_api("/admin", "192.0.2.1"), "denied"),
-        (url, "denied"),
-        (alb("/admin", "192.0.2.1"), "denied"),
-        (large, "denied"),
-        (encoded, "denied"),
-        (plain, "denied"),
-        (broken, "invalid_request"),
+        (rest_api("/admin/x", "192.0.2.1"), Some("admin_from_inside")),
+        (http_api("/admin", "192.0.2.1"), Some("admin_from_inside")),
+        (url, Some("admin_from_inside")),
+        (alb("/admin", "192.0.2.1"), Some("admin_from_inside")),
+        (large, Some("small_orders")),
+        (encoded, Some("small_orders")),
+        (plain, Some("small_orders")),
+        (broken, None),
     ];
     let ids: Vec<String> =
         denied.iter().map(|(event, _)| environment.lambda.invoke(event.to_string())).collect();
     let last = environment.lambda.invoke(r#"{"tenant":"a"}"#);
     let response = environment.next().await;
     assert_eq!(response.headers()["lambda-runtime-aws-request-id"], *last, "only the last may pass");
-    for (id, (event, code)) in ids.iter().zip(&denied) {
+    for (id, (event, policy)) in ids.iter().zip(&denied) {
         let posted = environment.lambda.posted().await;
         assert_eq!(posted.path, format!("{id}/response"));
         let answer = posted.json();
         assert_eq!(answer["statusCode"], 403, "{event}");
         let problem: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        assert_eq!(problem, json!({ "title": "Forbidden", "status": 403, "code": code }));
+        let code = if policy.is_some() { "denied" } else { "invalid_request" };
+        let policies: Vec<&str> = policy.iter().copied().collect();
+        let expected =
+            json!({ "title": "Forbidden", "status": 403, "code": code, "policies": policies });
+        assert_eq!(problem, expected);
         if event["requestContext"]["elb"].is_object() {
             assert_eq!(answer["statusDescription"], "403 Forbidden");
             assert_eq!(answer["multiValueHeaders"]["content-type"][0], "application/problem+json");

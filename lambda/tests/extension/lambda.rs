@@ -38,6 +38,8 @@ struct Shared {
     events: Mutex<mpsc::UnboundedReceiver<Event>>,
     life: Mutex<mpsc::UnboundedReceiver<Value>>,
     posted: mpsc::UnboundedSender<Posted>,
+    /// Parts of bodies, as they come.
+    parts: mpsc::UnboundedSender<Bytes>,
 }
 
 /// The stand-in, and what it saw.
@@ -46,6 +48,7 @@ pub(crate) struct Lambda {
     events: mpsc::UnboundedSender<Event>,
     life: mpsc::UnboundedSender<Value>,
     posted: Mutex<mpsc::UnboundedReceiver<Posted>>,
+    parts: Mutex<mpsc::UnboundedReceiver<Bytes>>,
     invocations: AtomicUsize,
 }
 
@@ -63,7 +66,8 @@ impl Lambda {
         let (events, next) = mpsc::unbounded_channel();
         let (life, next_life) = mpsc::unbounded_channel();
         let (posted, seen) = mpsc::unbounded_channel();
-        let shared = Shared { events: Mutex::new(next), life: Mutex::new(next_life), posted };
+        let (parts, seen_parts) = mpsc::unbounded_channel();
+        let shared = Shared { events: Mutex::new(next), life: Mutex::new(next_life), posted, parts };
         let router = Router::new()
             .route("/2020-01-01/extension/register", post(register))
             .route("/2020-01-01/extension/event/next", get(next_life_event))
@@ -76,7 +80,8 @@ impl Lambda {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, events, life, posted: Mutex::new(seen), invocations: AtomicUsize::new(0) }
+        let (posted, parts) = (Mutex::new(seen), Mutex::new(seen_parts));
+        Self { address, events, life, posted, parts, invocations: AtomicUsize::new(0) }
     }
 
     /// Invokes the function; the id of the invocation.
@@ -96,6 +101,11 @@ impl Lambda {
                 json!({ "eventType": "SHUTDOWN", "shutdownReason": "spindown", "deadlineMs": deadline }),
             )
             .unwrap();
+    }
+
+    /// The next part of a body, before its end.
+    pub(crate) async fn part(&self) -> Bytes {
+        crate::environment::within(async { self.parts.lock().await.recv().await.unwrap() }).await
     }
 
     /// What was posted next.
@@ -161,11 +171,18 @@ async fn init_posting(
 /// Takes the body as it comes, and keeps its trailers as headers.
 async fn post_to(shared: &Shared, path: String, mut headers: HeaderMap, body: Body) -> Response {
     use http_body_util::BodyExt as _;
-    let body = body.collect().await.unwrap();
-    if let Some(trailers) = body.trailers() {
-        headers.extend(trailers.clone());
+    let mut body = body;
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        match frame.unwrap().into_data() {
+            Ok(data) => {
+                whole.extend_from_slice(&data);
+                shared.parts.send(data).unwrap();
+            }
+            Err(frame) => headers.extend(frame.into_trailers().unwrap()),
+        }
     }
-    shared.posted.send(Posted { path, headers, body: body.to_bytes() }).unwrap();
+    shared.posted.send(Posted { path, headers, body: whole.into() }).unwrap();
     accepted()
 }
 

@@ -56,7 +56,10 @@ async fn a_cold_start_needs_no_network_if_the_layer_has_a_release() {
     environment.lambda.invoke(r#"{"tenant":"a","job":"purge"}"#);
     let passes = environment.lambda.invoke(r#"{"tenant":"a"}"#);
     assert_eq!(environment.next().await.headers()["lambda-runtime-aws-request-id"], *passes);
-    assert_eq!(environment.lambda.posted().await.json()["errorMessage"], "denied by policy (denied)");
+    assert_eq!(
+        environment.lambda.posted().await.json()["errorMessage"],
+        "denied by policy closed_jobs (denied)"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,7 +75,7 @@ async fn without_any_release_every_event_is_denied() {
             posted = environment.lambda.posted() => posted,
         }
     };
-    assert_eq!(answer.await.json()["errorMessage"], "denied by policy (no_release)");
+    assert_eq!(answer.await.json()["errorMessage"], "denied (no_release)");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,9 @@
     reason = "helpers of tests: what fails must fail loudly"
 )]
 
+mod egress;
 mod environment;
+mod failures;
 mod http_events;
 mod lambda;
 mod layer;

@@ -5,26 +5,31 @@ use crate::environment::Environment;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_events_that_are_denied_or_malformed_become_errors_of_the_function() {
     let environment = Environment::start().await;
-    let denied = [
-        (r#"{"tenant":"a","job":"purge"}"#, "denied"),
+    let denied: [(&[u8], &str); 6] = [
+        (br#"{"tenant":"a","job":"purge"}"#, "denied by policy closed_jobs (denied)"),
         // Given twice: the function may read either.
-        (r#"{"tenant":"a","job":"purge","job":"tidy"}"#, "denied"),
-        // Allowed if masked, which nothing here can do.
-        (r#"{"tenant":"a","export":"one","card":"4444"}"#, "obligation_unsupported"),
-        (r#"{"tenant":"a","job":"#, "invalid_request"),
-        ("", "invalid_request"),
+        (br#"{"tenant":"a","job":"purge","job":"tidy"}"#, "denied by policy closed_jobs (denied)"),
+        // Allowed if it is limited, which nothing here can do.
+        (
+            br#"{"tenant":"a","import":"one"}"#,
+            "denied by policy limited_imports (obligation_unsupported)",
+        ),
+        (br#"{"tenant":"a","job":"#, "denied (invalid_request)"),
+        (b"", "denied (invalid_request)"),
+        // No UTF-8.
+        (b"{\"tenant\":\"\xff\"}", "denied (invalid_request)"),
     ];
     let ids: Vec<String> = denied.iter().map(|(event, _)| environment.lambda.invoke(*event)).collect();
     let last = environment.lambda.invoke(r#"{"tenant":"a","job":"tidy"}"#);
     let response = environment.next().await;
     assert_eq!(response.headers()["lambda-runtime-aws-request-id"], *last, "only the last may pass");
-    for (id, (event, code)) in ids.iter().zip(denied) {
+    for (id, (_, message)) in ids.iter().zip(denied) {
         let posted = environment.lambda.posted().await;
-        assert_eq!(posted.path, format!("{id}/error"), "{event}");
+        assert_eq!(posted.path, format!("{id}/error"), "{message}");
         assert_eq!(posted.headers["lambda-runtime-function-error-type"], "AECP.Denied");
         let error = posted.json();
         assert_eq!(error["errorType"], "AECP.Denied");
-        assert_eq!(error["errorMessage"], format!("denied by policy ({code})"));
+        assert_eq!(error["errorMessage"], message);
     }
 }
 

@@ -111,5 +111,5 @@ async fn what_looks_like_http_and_is_none_is_denied() {
     assert_eq!(environment.next().await.headers()["lambda-runtime-aws-request-id"], *passes);
     let posted = environment.lambda.posted().await;
     assert_eq!(posted.path, format!("{id}/error"));
-    assert_eq!(posted.json()["errorMessage"], "denied by policy (invalid_request)");
+    assert_eq!(posted.json()["errorMessage"], "denied (invalid_request)");
 }

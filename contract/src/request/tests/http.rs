@@ -169,3 +169,36 @@ fn a_name_above_others_holds_an_object() {
     let both = [("source", Type::Any), ("source.ip", Type::String)];
     assert_eq!(given.says(&both), [Invalid, present("::1")]);
 }
+
+#[test]
+fn a_response_has_its_status_and_headers_beside_its_request() {
+    let attributes = [
+        ("request.headers.etag", Type::String),
+        ("response.headers.etag", Type::String),
+        ("response.headers.set_cookie", list(Type::String)),
+        ("response.headers.x_twice", Type::String),
+        ("response.status", Type::Int),
+    ];
+    let table = table(&attributes);
+    let mut slots = SlotBuffer::new(attributes.len());
+    headers(&[("ETag", b"asked")]).read(&table, &mut slots).unwrap();
+    let given: [(&str, &[u8]); 5] = [
+        ("ETag", b"said"),
+        ("Set-Cookie", b"a=1"),
+        ("set-cookie", b"b=2"),
+        ("X-Twice", b"1"),
+        ("x-twice", b"2"),
+    ];
+    table.add_http_response(HttpResponse { status: 201, headers: given }, &mut slots).unwrap();
+    let text = |text: &str| Attribute::Present(Value::Text(text.to_owned()));
+    assert_eq!(
+        oracle::decode(slots.bytes(), &declared(&attributes)),
+        [
+            text("asked"),
+            text("said"),
+            texts(&["a=1", "b=2"]),
+            Invalid,
+            Attribute::Present(Value::Int(201))
+        ]
+    );
+}
