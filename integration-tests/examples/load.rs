@@ -112,8 +112,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         let Target { address, path, .. } = target;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nx-tenant: none\r\n\r\n");
         Ok(Self { stream: BufReader::new(stream), request: request.into_bytes(), body: Vec::new() })
     }
 

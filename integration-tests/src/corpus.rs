@@ -19,7 +19,7 @@ const ROLES: &[&str] = &["admin", "auditor", "clerk", "guest"];
 #[must_use]
 pub fn set() -> String {
     let mut set = String::from(
-        "SCHEMA {\n  request.query.amount: INTEGER\n  request.headers.x_scopes: LIST<STRING>\n  body.amount: DECIMAL\n}\n",
+        "SCHEMA {\n  request.query.amount: INT\n  request.headers.x_scopes: LIST<STRING>\n  body.amount: DECIMAL\n}\n",
     );
     for n in 0..POLICIES {
         let tenant = n % TENANTS;
@@ -36,16 +36,16 @@ pub fn set() -> String {
         let constraint = match n % 7 {
             0 => format!("request.query.amount <= {}", n % 90),
             1 => format!("request.query.region IN [\"EU\", \"{}\"]", REGIONS[n % 3]),
-            2 => format!("request.headers.x_role != \"{}\"", ROLES[n % 4]),
+            2 => format!("request.headers.x_role != \"{}\"", ["admin", "auditor", "guest"][n % 3]),
             3 => format!("body.amount < {}.5", n % 100),
             4 => "request.headers.x_scopes CONTAINS \"write\"".to_owned(),
             5 => "source.ip IN CIDR \"127.0.0.0/8\" AND request.path EXISTS".to_owned(),
-            _ => format!("request.method != \"{}\"", METHODS[(n / 7) % 4]),
+            _ => format!("request.headers.x_role IN [\"clerk\", \"{}\"]", ROLES[(n / 7) % 4]),
         };
         let enforcement = if n % 3 == 0 { "BLOCKING" } else { "ADVISORY" };
         let _ = writeln!(
             set,
-            "POLICY p{n:03} {{\n  SCOPE: requests WHERE {scope}\n  CONSTRAINT: {constraint}\n  ENFORCEMENT: {enforcement}\n}}"
+            "POLICY p{n:03} {{\n  SCOPE: requests WHERE {scope}\n  CONSTRAINT: {constraint}\n  ENFORCEMENT: {enforcement}\n  AUDIT: NONE\n}}"
         );
     }
     set
