@@ -126,7 +126,8 @@ impl Published {
             Sources::new(vec![Source { path: "set.aecp".to_owned(), text: policies.to_owned() }]);
         let examined = examine(&sources, &Base::default(), &BTreeMap::new(), &mut |_| ()).unwrap();
         let findings = examined.findings;
-        let accepted = examined.accepted.unwrap_or_else(|| panic!("the set is not accepted: {findings:?}"));
+        let accepted =
+            examined.accepted.unwrap_or_else(|| panic!("the set is not accepted: {findings:?}"));
         let issued = aecp_enforcer::now();
         let later = |seconds| Timestamp { seconds: issued.seconds + seconds, nanoseconds: 0 };
         let channel = "prod".parse().unwrap();
