@@ -4,6 +4,7 @@
 mod archive;
 mod audit;
 mod commands;
+mod compose;
 mod diagnostics;
 mod evidence;
 mod lsp;
@@ -41,6 +42,7 @@ enum Command {
     Decide(commands::decide::Arguments),
     Explain(commands::explain::Arguments),
     Verify(commands::verify::Arguments),
+    Compose(commands::compose::Arguments),
     Bench(commands::bench::Arguments),
     Dev(commands::dev::Arguments),
     Audit(commands::audit::Arguments),
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Command::Decide(arguments) => commands::decide::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Verify(arguments) => commands::verify::run(&arguments),
+        Command::Compose(arguments) => commands::compose::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Dev(arguments) => commands::dev::run(&arguments),
         Command::Evidence(arguments) => commands::evidence::run(&arguments),

@@ -15,6 +15,7 @@ use aecp_contract::{
     release::{Artifact, ChannelPointer, Release, STATEMENT_PAYLOAD_TYPE, Statement},
     trust::{Role, TrustRoot},
 };
+use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
 use helpers::{aecp, err, out};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -306,7 +307,7 @@ fn manifest(folder: &Path) -> String {
 /// Signs release 1 once more, with these artifacts changed or added and another compiler named.
 fn sign_again(folder: &Path, changed: &[(&str, &[u8])], compiler: &str) {
     let key = fs::read_to_string(folder.join("keys/private.pem")).unwrap();
-    let key = aecp_compiler::publish::read_signing_key(&key).unwrap();
+    let key = SigningKey::from_pkcs8_pem(&key).unwrap();
     let path = folder.join("store/releases/prod/1.json");
     let envelope = Envelope::from_json(&fs::read(&path).unwrap()).unwrap();
     let root = TrustRoot::pinned(&fs::read(folder.join("keys/root.json")).unwrap()).unwrap();
@@ -384,7 +385,7 @@ fn what_cannot_be_done_is_said_with_what_to_do() {
     let key = fs::read_to_string(folder.join("keys/private.pem")).unwrap();
     fs::write(folder.join("keys/private.pem"), key.replace("PRIVATE KEY", "PUBLIC KEY")).unwrap();
     let wrong = publish(folder);
-    assert!(err(&wrong).contains("not an Ed25519 private key"), "{}", err(&wrong));
+    assert!(err(&wrong).contains("neither an Ed25519 private key"), "{}", err(&wrong));
     assert!(!err(&wrong).contains(key.lines().nth(1).unwrap()), "the key is never shown");
 }
 

@@ -16,6 +16,7 @@ pub mod findings;
 pub mod generate;
 pub mod hosted;
 pub mod interpret;
+pub mod keys;
 pub mod language;
 pub mod lifecycle;
 pub mod local;

@@ -26,7 +26,7 @@ use aecp_contract::{
     value::Timestamp,
 };
 use bytes::Bytes;
-use ed25519_dalek::{SigningKey, pkcs8::DecodePrivateKey as _};
+use ed25519_dalek::SigningKey;
 use object_store::{
     ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion, local::LocalFileSystem,
     path::Path,
@@ -136,15 +136,6 @@ pub enum PublishError {
         /// The serial that the channel points at now.
         serial: u64,
     },
-}
-
-/// Reads an Ed25519 private key from PKCS#8 PEM.
-///
-/// # Errors
-/// What is wrong with the text; never the text itself.
-pub fn read_signing_key(pem: &str) -> Result<SigningKey, String> {
-    SigningKey::from_pkcs8_pem(pem)
-        .map_err(|_| "not an Ed25519 private key in PKCS#8 PEM (make one with `aecp keygen`)".to_owned())
 }
 
 impl Store {

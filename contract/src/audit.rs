@@ -160,7 +160,7 @@ pub struct Gap {
 }
 
 /// Why records were lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
     /// More decisions than the queue holds, none of which had to be recorded before it was answered.

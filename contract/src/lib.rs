@@ -31,5 +31,8 @@ pub mod verdict;
 /// The WIT package that a compiled policy set implements (`aecp:policy`).
 pub const POLICY_WIT: &str = include_str!("../wit/policy.wit");
 
+/// The WIT package of a release that is sealed into a component (`aecp:sealed`).
+pub const SEALED_WIT: &str = include_str!("../wit/sealed.wit");
+
 /// The version of the core module's calling convention ([`slots`], [`verdict`]); a host refuses another one.
 pub const ABI_VERSION: u32 = 2;

@@ -293,6 +293,21 @@ impl ChannelPointer {
         }
         Ok(pointer)
     }
+
+    /// Checks that it may be followed by who has taken up the release that `highest` points at.
+    ///
+    /// # Errors
+    /// [`Code::SerialReplayed`] if it points at an older release, or at another one of the same serial.
+    pub fn check_after(&self, highest: &Self) -> Result<(), Refusal> {
+        let detail = if self.serial < highest.serial {
+            format!("the store shows release {} after release {}", self.serial, highest.serial)
+        } else if self.serial == highest.serial && self.release != highest.release {
+            format!("release {} was {} before and is {} now", self.serial, highest.release, self.release)
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(Code::SerialReplayed, detail))
+    }
 }
 
 #[cfg(test)]

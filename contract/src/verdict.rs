@@ -74,6 +74,32 @@ impl Counts {
 pub struct InvalidVerdict;
 
 impl Verdict {
+    /// The verdict, put in order, if every index is below its count and stands once: for verdicts that were not read out of a
+    /// module's memory.
+    ///
+    /// # Errors
+    /// [`InvalidVerdict`].
+    pub fn checked(
+        mut self,
+        Counts { policies, modules, obligations }: Counts,
+    ) -> Result<Self, InvalidVerdict> {
+        let lists = [
+            (&mut self.violated, policies),
+            (&mut self.indeterminate, policies),
+            (&mut self.uncovered, modules),
+            (&mut self.obligations, obligations),
+        ];
+        for (list, count) in lists {
+            list.sort_unstable();
+            if !list.is_sorted_by(|a, b| a < b)
+                || list.last().is_some_and(|last| *last as usize >= count)
+            {
+                return Err(InvalidVerdict);
+            }
+        }
+        Ok(self)
+    }
+
     /// Reads the verdict at `address` of the module's `memory`, trusting nothing in it: every index must be
     /// below its count and stand once. The module lists them as it finds them; here they are
     /// put in order.

@@ -166,7 +166,7 @@ impl Decided {
 
     /// The same decision as made by this release.
     #[must_use]
-    pub(crate) fn by(mut self, release: Option<ReleaseId>) -> Self {
+    pub fn by(mut self, release: Option<ReleaseId>) -> Self {
         self.release = release;
         self
     }

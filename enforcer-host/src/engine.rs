@@ -105,7 +105,6 @@ fn interpreter_config() -> wasmi::Config {
         .set_max_recursion_depth(MAX_RECURSION)
         .ignore_custom_sections(true)
         .wasm_custom_page_sizes(false)
-        .wasm_memory64(false)
         .wasm_multi_memory(false)
         .wasm_tail_call(false);
     config

@@ -39,6 +39,8 @@ pub mod enforcer;
 #[cfg(feature = "host")]
 pub mod refresh;
 
+#[cfg(feature = "components")]
+pub mod component;
 #[cfg(feature = "host")]
 mod coverage;
 #[cfg(feature = "host")]
@@ -58,7 +60,7 @@ pub use driven::Driven;
 pub use enforcer::Enforcer;
 pub use engine::Engine;
 pub use explain::NotExplained;
-pub use module::Execution;
+pub use module::{Evaluation, Execution};
 pub use objects::Objects;
 pub use policy::{PolicyInstance, PolicyPre};
 #[cfg(feature = "host")]

@@ -1,5 +1,8 @@
 //! The sidecar `aecp-enforcer`: its command line, its logs, and the order of starting and stopping.
 
+#[cfg(feature = "components")]
+mod serve;
+
 use std::{
     fs,
     io::IsTerminal as _,
@@ -15,7 +18,7 @@ use aecp_enforcer::{
     server::{self, Limits},
 };
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use tracing_subscriber::EnvFilter;
 
 /// Decides on requests by signed policies, beside the workload that asks.
@@ -130,9 +133,23 @@ fn log_policy(path: &Path) -> anyhow::Result<LogPolicy> {
     text.parse().with_context(|| format!("`{shown}` is no log policy"))
 }
 
+fn main() -> anyhow::Result<()> {
+    let command =
+        Arguments::command().subcommand_negates_reqs(true).args_conflicts_with_subcommands(true);
+    #[cfg(feature = "components")]
+    let command = command.subcommand(serve::Arguments::command().name("serve"));
+    let matches = command.get_matches();
+    #[cfg(feature = "components")]
+    if let Some((_, matches)) = matches.subcommand() {
+        return serve::run(
+            serve::Arguments::from_arg_matches(matches).unwrap_or_else(|error| error.exit()),
+        );
+    }
+    run(Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
     start_logs(&arguments.log_level)?;
     let root = fs::read(&arguments.root)
         .with_context(|| format!("cannot read the trust root `{}`", arguments.root.display()))?;

@@ -7,9 +7,12 @@ mod interpreted;
 #[cfg(feature = "host")]
 mod native;
 
+use std::sync::Arc;
+
 use aecp_contract::{
     refusal::{Code, Refusal},
-    slots::{ARENA_BASE, ARENA_SIZE, DECIDE_EXPORT},
+    slots::{ARENA_BASE, ARENA_SIZE, DECIDE_EXPORT, SlotBuffer},
+    verdict::{Counts, Verdict},
 };
 
 use crate::{engine::Engine, policy::DecisionError, source::VerifiedRelease};
@@ -30,17 +33,29 @@ pub enum Execution {
     Native,
     /// By the interpreter, some ten times slower, for this reason.
     Interpreted(String),
+    /// By whoever composed it with this program ([`Evaluation`]).
+    Composed,
 }
 
 impl Execution {
-    /// `native` or `interpreted`.
+    /// `native`, `interpreted` or `composed`.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Interpreted(_) => "interpreted",
+            Self::Composed => "composed",
         }
     }
+}
+
+/// Policies that are part of the same program: those that a component was composed with, behind `aecp:policy/evaluation`.
+pub trait Evaluation: Send + Sync {
+    /// Decides on attributes, as many as the set has. What it gives is checked.
+    ///
+    /// # Errors
+    /// [`DecisionError::Trap`].
+    fn decide(&self, attributes: &SlotBuffer) -> Result<Verdict, DecisionError>;
 }
 
 /// A loaded module, shared by its instances.
@@ -48,6 +63,7 @@ pub(crate) enum Module {
     #[cfg(feature = "host")]
     Native(wasmtime::Module),
     Interpreted(wasmi::Module),
+    Composed(Arc<dyn Evaluation>),
 }
 
 /// One instance: memory and the function that decides.
@@ -55,6 +71,7 @@ pub(crate) enum Instance {
     #[cfg(feature = "host")]
     Native(native::Instance),
     Interpreted(Box<interpreted::Instance>),
+    Composed(Arc<dyn Evaluation>),
 }
 
 impl Module {
@@ -97,26 +114,34 @@ impl Module {
             Self::Native(module) => native::Instance::new(engine.native(), module).map(Instance::Native),
             Self::Interpreted(module) => interpreted::Instance::new(engine.interpreter(), module)
                 .map(|instance| Instance::Interpreted(Box::new(instance))),
+            Self::Composed(evaluation) => Ok(Instance::Composed(Arc::clone(evaluation))),
         }
     }
 }
 
 impl Instance {
-    /// Writes the slots' image to the arena and decides within `limit` instructions; the verdict's address.
-    pub(crate) fn decide(&mut self, image: &[u8], count: u32, limit: u64) -> Result<u32, DecisionError> {
-        match self {
+    /// Decides within `limit` instructions.
+    pub(crate) fn decide(
+        &mut self,
+        slots: &SlotBuffer,
+        limit: u64,
+        counts: Counts,
+    ) -> Result<Verdict, DecisionError> {
+        let (image, count) = (slots.bytes(), slots.count() as u32);
+        let read = |memory: &[u8], address| Verdict::read(memory, address, counts);
+        let verdict = match self {
             #[cfg(feature = "host")]
-            Self::Native(instance) => instance.decide(image, count, limit),
-            Self::Interpreted(instance) => instance.decide(image, count, limit),
-        }
-    }
-
-    pub(crate) fn memory(&self) -> &[u8] {
-        match self {
-            #[cfg(feature = "host")]
-            Self::Native(instance) => instance.memory(),
-            Self::Interpreted(instance) => instance.memory(),
-        }
+            Self::Native(instance) => {
+                let address = instance.decide(image, count, limit)?;
+                read(instance.memory(), address)
+            }
+            Self::Interpreted(instance) => {
+                let address = instance.decide(image, count, limit)?;
+                read(instance.memory(), address)
+            }
+            Self::Composed(evaluation) => evaluation.decide(slots)?.checked(counts),
+        };
+        verdict.map_err(|error| DecisionError::Trap(error.to_string()))
     }
 }
 

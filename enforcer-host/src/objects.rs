@@ -17,6 +17,12 @@ pub trait Objects {
     async fn get(&self, key: &str, limit: u64, unless: Option<&str>) -> Result<Option<Object>, Refusal>;
 }
 
+impl<O: Objects> Objects for &O {
+    async fn get(&self, key: &str, limit: u64, unless: Option<&str>) -> Result<Option<Object>, Refusal> {
+        O::get(self, key, limit, unless).await
+    }
+}
+
 /// An object as it was read.
 #[derive(Debug, Clone)]
 pub struct Object {

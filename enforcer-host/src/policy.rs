@@ -22,7 +22,7 @@ use crate::{
     clock::now,
     engine::Engine,
     explain::KeptClauses,
-    module::{Execution, Instance, Module, invalid},
+    module::{Evaluation, Execution, Instance, Module, invalid},
     source::VerifiedRelease,
 };
 
@@ -84,6 +84,21 @@ impl PolicyPre {
         };
         let module = Module::interpreted(engine, core)?;
         Self::new(engine, module, Execution::Interpreted(reason), manifest, clauses)
+    }
+
+    /// The policy set of a release whose policies are part of this program. Whoever put them there has checked that they
+    /// are the release's.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn composed(
+        engine: &Engine,
+        release: &VerifiedRelease,
+        evaluation: Arc<dyn Evaluation>,
+    ) -> Result<Self, Refusal> {
+        let manifest = read_manifest(release.artifact(MANIFEST)?)?;
+        let clauses = KeptClauses::of(release);
+        Self::new(engine, Module::Composed(evaluation), Execution::Composed, manifest, clauses)
     }
 
     fn new(
@@ -268,10 +283,7 @@ impl Guest {
         }
         self.sound = false;
         let limit = self.cost.bound(slots.content().len());
-        let address = self.instance.decide(slots.bytes(), slots.count() as u32, limit)?;
-        let memory = self.instance.memory();
-        let verdict = Verdict::read(memory, address, self.counts)
-            .map_err(|error| DecisionError::Trap(error.to_string()))?;
+        let verdict = self.instance.decide(slots, limit, self.counts)?;
         self.sound = true;
         Ok(verdict)
     }

@@ -146,7 +146,9 @@ impl Refresher {
         let Some((pointer, tag)) = self.source.pointer(self.tag.as_deref()).await? else {
             return self.still_newest();
         };
-        self.check_serial(&pointer)?;
+        if let Some(highest) = &self.highest {
+            pointer.check_after(highest)?;
+        }
         let active = self.enforcer.active();
         if active
             .is_some_and(|active| active.id.digest == pointer.release && !self.lacks_clauses(&active))
@@ -182,21 +184,6 @@ impl Refresher {
             active.release.check_fresh(now())?;
         }
         Ok(Polled::Unchanged)
-    }
-
-    fn check_serial(&self, pointer: &ChannelPointer) -> Result<(), Refusal> {
-        let Some(highest) = &self.highest else { return Ok(()) };
-        let detail = if pointer.serial < highest.serial {
-            format!("the store shows release {} after release {}", pointer.serial, highest.serial)
-        } else if pointer.serial == highest.serial && pointer.release != highest.release {
-            format!(
-                "release {} was {} before and is {} now",
-                pointer.serial, highest.release, pointer.release
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Refusal::new(Code::SerialReplayed, detail))
     }
 
     /// Loads on another thread, so that requests in flight do not wait for it.

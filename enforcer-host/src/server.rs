@@ -1,6 +1,6 @@
 //! The HTTP API: OpenID AuthZEN 1.0, a plain form of the same, health and metrics; every input limited.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -10,7 +10,10 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -31,7 +34,7 @@ mod plain;
 mod problem;
 
 use input::Origin;
-use problem::Problem;
+pub(crate) use problem::Problem;
 
 /// AuthZEN, one request.
 const EVALUATION: &str = "/access/v1/evaluation";
@@ -142,8 +145,8 @@ pub async fn serve(
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
-                Ok((stream, _)) => {
-                    let serving = connection(stream, router.clone(), limits, closing.subscribe());
+                Ok((stream, peer)) => {
+                    let serving = connection(stream, Peer(peer), router.clone(), limits, closing.subscribe());
                     connections.spawn(serving);
                 }
                 Err(error) => {
@@ -167,13 +170,28 @@ pub async fn serve(
     Ok(())
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: Limits, closing: watch::Receiver<bool>) {
+/// The other end of a request's connection, among the request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+async fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    limits: Limits,
+    closing: watch::Receiver<bool>,
+) {
     let _ = stream.set_nodelay(true);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
     let result = tokio::select! {
         result = served.as_mut() => result,

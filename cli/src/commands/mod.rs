@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod compile;
+pub(crate) mod compose;
 pub(crate) mod coverage_map;
 pub(crate) mod decide;
 pub(crate) mod dev;

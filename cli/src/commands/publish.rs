@@ -7,7 +7,8 @@ use std::{
 
 use aecp_compiler::{
     accept::{Examined, examine},
-    publish::{Base, Publication, Reason, Store, read_signing_key},
+    keys,
+    publish::{Base, Publication, Reason, Store},
     source::Sources,
 };
 use aecp_contract::{
@@ -19,6 +20,7 @@ use aecp_contract::{
 };
 use anyhow::{Context as _, bail};
 use ed25519_dalek::SigningKey;
+use zeroize::Zeroizing;
 
 use super::{SetArgument, keygen::TRUST_ROOT, now, read};
 use crate::{
@@ -197,9 +199,11 @@ pub(crate) fn publication(
     Ok(Publication { channel, issued: now, expires, stale })
 }
 
+/// Reads a private key, unwrapping it if need be.
 pub(crate) fn read_key(path: &Path) -> anyhow::Result<SigningKey> {
-    let pem = String::from_utf8(read(path)?).unwrap_or_default();
-    read_signing_key(&pem).map_err(|reason| anyhow::anyhow!("`{}` is {reason}", path.display()))
+    let text = Zeroizing::new(String::from_utf8(read(path)?).unwrap_or_default());
+    let key = super::block_on(async { Ok(keys::open(&text).await?) });
+    key.with_context(|| format!("`{}` gives no key", path.display()))
 }
 
 /// How many invariants are proven, and how many assumed.

@@ -143,6 +143,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             match set.execution() {
                 Execution::Native => println!("  here      runs as machine code"),
                 Execution::Interpreted(reason) => println!("  here      is interpreted: {reason}"),
+                Execution::Composed => {} // only in components
             }
             for (name, artifact) in release.statement().artifacts() {
                 println!("  artifact  {name} {} bytes, {}", artifact.size, artifact.digest);

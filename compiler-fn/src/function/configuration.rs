@@ -4,12 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use aecp_compiler::{
     hosted::{Hosted, event::Place},
-    publish::{Store, read_signing_key},
+    keys,
+    publish::Store,
 };
 use aecp_contract::{
     trust::TrustRoot,
     value::{Duration, Timestamp},
 };
+
+use zeroize::Zeroizing;
 
 use crate::work::Function;
 
@@ -33,21 +36,21 @@ pub(crate) enum Platform {
 type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The platform, and the function as it is configured.
-pub(crate) fn from_environment(variable: Variables<'_>) -> Result<(Platform, Function), String> {
+pub(crate) async fn from_environment(variable: Variables<'_>) -> Result<(Platform, Function), String> {
     let platform = platform(variable)?;
     let url = needed(variable, "AECP_STORE")?;
     let store = Store::open(&url).map_err(|error| format!("AECP_STORE: {error}"))?;
     let place = Place::of_store(&url).ok_or("AECP_STORE names no bucket or container")?;
-    let key = text_or_file(variable, "AECP_KEY", "-----BEGIN")?;
-    let key = read_signing_key(&key).map_err(|reason| format!("AECP_KEY is {reason}"))?;
-    let root = text_or_file(variable, "AECP_ROOT", "{")?.into_bytes();
+    let keys = Zeroizing::new(text_or_file(variable, "AECP_KEY", &["-----BEGIN", "{"])?);
+    let keys = keys::open_all(&keys).await.map_err(|error| format!("AECP_KEY: {error}"))?;
+    let root = text_or_file(variable, "AECP_ROOT", &["{"])?.into_bytes();
     TrustRoot::pinned(&root).map_err(|refusal| format!("AECP_ROOT: {refusal}"))?;
     let expires = duration(variable, "AECP_EXPIRES", "90d")?;
     let stale_after = duration(variable, "AECP_STALE_AFTER", "30d")?;
     if expires.0 <= 0 || stale_after.0 < 0 {
         return Err("AECP_EXPIRES must be above zero and AECP_STALE_AFTER not below it".to_owned());
     }
-    let hosted = Hosted { store, keys: vec![key], root, expires, stale_after, clock: now };
+    let hosted = Hosted { store, keys, root, expires, stale_after, clock: now };
     Ok((platform, Function::new(hosted, place)))
 }
 
@@ -80,11 +83,11 @@ fn needed(variable: Variables<'_>, name: &str) -> Result<String, String> {
     text.ok_or_else(|| format!("{name} is not set"))
 }
 
-/// The variable's own text if it begins as it should, else that of the file that it names.
-fn text_or_file(variable: Variables<'_>, name: &str, beginning: &str) -> Result<String, String> {
+/// The variable's own text if it begins as it can, else that of the file that it names.
+fn text_or_file(variable: Variables<'_>, name: &str, beginnings: &[&str]) -> Result<String, String> {
     use std::io::Read as _;
     let text = needed(variable, name)?;
-    if text.trim_start().starts_with(beginning) {
+    if beginnings.iter().any(|beginning| text.trim_start().starts_with(beginning)) {
         return Ok(text);
     }
     let mut read = String::new();
@@ -130,24 +133,21 @@ mod tests {
         assert!(of(&[("PORT", "80")]).unwrap_err().contains("K_SERVICE"));
     }
 
-    #[test]
-    fn a_missing_or_wrong_key_is_told_without_showing_it() {
-        let told = |key: &'static str| {
+    #[tokio::test]
+    async fn a_missing_or_wrong_key_is_told_without_showing_it() {
+        let told = async |key: &'static str| {
             let variables = move |name: &str| match name {
                 "K_SERVICE" => Some("x".to_owned()),
                 "AECP_STORE" => Some("file:///tmp/x".to_owned()),
                 "AECP_KEY" => Some(key.to_owned()).filter(|key| !key.is_empty()),
                 _ => None,
             };
-            from_environment(&variables).err().unwrap()
+            from_environment(&variables).await.err().unwrap()
         };
-        assert_eq!(told(""), "AECP_KEY is not set");
-        for secret in ["-----BEGIN PRIVATE KEY-----secret", "secret"] {
-            assert!(
-                told(secret).contains("AECP_KEY is") && !told(secret).contains("secret"),
-                "{}",
-                told(secret)
-            );
+        assert_eq!(told("").await, "AECP_KEY is not set");
+        for secret in ["-----BEGIN PRIVATE KEY-----secret", "{\"secret\":1}", "secret"] {
+            let told = told(secret).await;
+            assert!(told.contains("AECP_KEY") && !told.contains("secret"), "{told}");
         }
     }
 }

@@ -4,7 +4,7 @@
 //! | variable | |
 //! |---|---|
 //! | `AECP_STORE` | the store's URL: `s3://…`, `gs://…`, `az://…` or `file:///…` |
-//! | `AECP_KEY` | the judicial key, PKCS#8 PEM, or the path of a file with it |
+//! | `AECP_KEY` | the judicial keys, PKCS#8 PEM or wrapped by a key management service, or the path of a file with them |
 //! | `AECP_ROOT` | the enforcers' trust root, JSON, or the path of a file with it |
 //! | `AECP_EXPIRES`, `AECP_STALE_AFTER` | of releases; 90d and 30d unless they are set |
 //!
@@ -27,7 +27,7 @@ use crate::{
 #[tokio::main]
 async fn main() -> ExitCode {
     let run = async {
-        let (platform, function) = from_environment(&|name| std::env::var(name).ok())?;
+        let (platform, function) = from_environment(&|name| std::env::var(name).ok()).await?;
         run(platform, Arc::new(function)).await
     };
     match run.await {

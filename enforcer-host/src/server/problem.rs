@@ -10,7 +10,7 @@ use crate::decided::{Decided, Reason};
 
 /// The request was not decided, and why.
 #[derive(Debug, Serialize)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     title: &'static str,
     #[serde(serialize_with = "number")]
     status: StatusCode,
@@ -24,7 +24,7 @@ fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S:
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
         Self { title, status, detail: detail.into(), code }
     }

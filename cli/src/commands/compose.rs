@@ -1,0 +1,80 @@
+//! `aecp compose`: the component for the edge, put together with policies and an application.
+
+use std::path::PathBuf;
+
+use aecp_contract::layout::Name;
+use aecp_enforcer::{Artifacts, ReleaseSource, Store, now};
+use anyhow::Context as _;
+
+use super::{decide::pinned_root, read};
+use crate::{
+    Outcome,
+    compose::compose,
+    terminal::{BAD, GOOD, PLAIN},
+};
+
+/// Put the component for the edge together with the policies of a release, with an application, or with both
+///
+/// With --store, --channel and --root, the newest release of the channel is verified as an enforcer would, and its policies
+/// become part of the component: there is nothing to fetch or interpret, and a newer release needs another `aecp compose`. The component
+/// must be a sealed one. It verifies the release once more where it runs, and refuses one that is older than one that it ran with before.
+///
+/// With --app, the component becomes the middleware of an application: any component that exports `wasi:http/handler` of
+/// WASI 0.3. A request that is denied never reaches it. For hosts that put middleware before applications themselves, such
+/// as Spin 4.1, this is not needed.
+///
+/// Example: aecp compose --component aecp_gateway_sealed.wasm --store s3://bucket --channel prod --root keys/root.json
+///          --out edge.wasm
+/// Example: aecp compose --component aecp_middleware.wasm --app app.wasm --out protected.wasm
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+#[group(id = "with", args = ["store", "app"], required = true, multiple = true)]
+pub(crate) struct Arguments {
+    /// The component for the edge
+    #[arg(long, value_name = "FILE")]
+    component: PathBuf,
+    /// The store that has the release
+    #[arg(long, value_name = "URL", requires_all = ["channel", "root"])]
+    store: Option<String>,
+    /// The channel whose newest release is taken
+    #[arg(long, requires = "store")]
+    channel: Option<Name>,
+    /// The trust root to believe
+    #[arg(long, value_name = "FILE", requires = "store")]
+    root: Option<PathBuf>,
+    /// The application to stand before
+    #[arg(long, value_name = "FILE")]
+    app: Option<PathBuf>,
+    /// Where to write the result
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let component = read(&arguments.component)?;
+    let app = arguments.app.as_deref().map(read).transpose()?;
+    let release = match (&arguments.store, &arguments.channel, &arguments.root) {
+        (Some(store), Some(channel), Some(root)) => {
+            let root = pinned_root(root)?;
+            let source = ReleaseSource::new(Store::open(store)?, channel.clone());
+            let fetch = async { Ok(source.fetch_latest(&root, now(), Artifacts::All).await) };
+            match super::block_on(fetch)? {
+                Ok(release) => Some(release),
+                Err(refusal) => {
+                    anstream::println!("{BAD}refused{PLAIN} {refusal}");
+                    return Ok(Outcome::Bad);
+                }
+            }
+        }
+        _ => None,
+    };
+    let composed = compose(component, release.as_ref(), app)?;
+    let out = arguments.out.display();
+    std::fs::write(&arguments.out, &composed).with_context(|| format!("cannot write `{out}`"))?;
+    anstream::println!("{GOOD}composed{PLAIN} {out}, {} bytes", composed.len());
+    if let Some(release) = &release {
+        let id = release.id();
+        println!("  release   {} of channel {} ({})", id.serial, release.pointer().channel, id.digest);
+    }
+    Ok(Outcome::Good)
+}

@@ -1,0 +1,102 @@
+//! Google Cloud KMS: a symmetric key, with the calls `encrypt` and `decrypt`.
+//!
+//! Source: <https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys/decrypt>.
+
+use std::env;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use futures_util::future::BoxFuture;
+use http::header::AUTHORIZATION;
+use object_store::gcp::{GcpCredentialProvider, GoogleCloudStorageBuilder};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{
+    KeyError, KeyService,
+    http::{Answer, Client},
+};
+
+const SERVICE: &str = "Google Cloud KMS";
+
+/// A key, `projects/…/locations/…/keyRings/…/cryptoKeys/…`.
+pub(super) struct Kms {
+    key: String,
+    endpoint: String,
+    credentials: GcpCredentialProvider,
+    client: Client,
+}
+
+impl Kms {
+    /// The key, asked for with the credentials that stores on Google Cloud are asked with; `None` if that is no key's name.
+    pub(super) fn new(key: &str) -> Option<Result<Self, KeyError>> {
+        let parts: Vec<&str> = key.split('/').collect();
+        let ["projects", _, "locations", _, "keyRings", _, "cryptoKeys", _] = parts[..] else {
+            return None;
+        };
+        Some(Self::open(key))
+    }
+
+    fn open(key: &str) -> Result<Self, KeyError> {
+        let endpoint = env::var("CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS").ok();
+        let endpoint = endpoint.filter(|endpoint| !endpoint.is_empty());
+        let endpoint = endpoint.unwrap_or_else(|| "https://cloudkms.googleapis.com/".to_owned());
+        // No bucket is asked for anything: its builder knows how credentials are found.
+        let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name("none");
+        let store = builder
+            .build()
+            .map_err(|error| KeyError::Unconfigured { service: SERVICE, detail: error.to_string() })?;
+        let credentials = store.credentials().clone();
+        let client = Client::new(SERVICE, &endpoint)?;
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        Ok(Self { key: key.to_owned(), endpoint, credentials, client })
+    }
+
+    async fn call(&self, operation: &str, body: &serde_json::Value) -> Result<Answer, KeyError> {
+        let url = format!("{}/v1/{}:{operation}", self.endpoint, self.key);
+        let mut request = self.client.post(&url, "application/json", body.to_string().into_bytes())?;
+        let credential = self.credentials.get_credential().await;
+        let credential = credential.map_err(|error| self.client.failed(&error.to_string()))?;
+        let token = self.client.secret(&format!("Bearer {}", credential.bearer))?;
+        request.headers_mut().insert(AUTHORIZATION, token);
+        self.client.ask(request).await
+    }
+}
+
+impl KeyService for Kms {
+    fn reference(&self) -> String {
+        format!("gcpkms://{}", self.key)
+    }
+
+    fn wrap<'a>(
+        &'a self,
+        secret: &'a [u8],
+        context: &'a str,
+    ) -> BoxFuture<'a, Result<(Vec<u8>, String), KeyError>> {
+        Box::pin(async move {
+            let body = json!({
+                "plaintext": *Zeroizing::new(BASE64_STANDARD.encode(secret)),
+                "additionalAuthenticatedData": BASE64_STANDARD.encode(context),
+            });
+            let wrapped = self.call("encrypt", &body).await?.text("ciphertext")?;
+            let wrapped = BASE64_STANDARD.decode(wrapped);
+            let wrapped = wrapped.map_err(|_| self.client.failed("the answer is not base64"))?;
+            Ok((wrapped, self.reference()))
+        })
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        wrapped: &'a [u8],
+        context: &'a str,
+    ) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, KeyError>> {
+        Box::pin(async move {
+            let body = json!({
+                "ciphertext": BASE64_STANDARD.encode(wrapped),
+                "additionalAuthenticatedData": BASE64_STANDARD.encode(context),
+            });
+            let answer = self.call("decrypt", &body).await?;
+            let secret = BASE64_STANDARD.decode(Zeroizing::new(answer.text("plaintext")?).as_bytes());
+            secret.map(Zeroizing::new).map_err(|_| self.client.failed("the answer is not base64"))
+        })
+    }
+}
