@@ -1,14 +1,6 @@
 //! What the function answers, on its way back: forwarded as it comes, unless policies look at answers or oblige to change
 //! them, or the function had only a part of a batch.
 
-use aecp_enforcer::{Reason, record::RequestContext};
-use bytes::Bytes;
-use hyper::{
-    Method, Request, Uri,
-    body::Incoming,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, TRAILER},
-    http::{HeaderMap, HeaderValue, request::Parts},
-};
 use std::{sync::Arc, time::Instant};
 
 use crate::{
@@ -22,16 +14,19 @@ use crate::{
     stream::{Held, split},
     telemetry::RESPONSE,
 };
+use aecp_enforcer::{Reason, record::RequestContext};
+use bytes::Bytes;
+use hyper::{
+    Method, Request, Uri,
+    body::Incoming,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, TRAILER},
+    http::{HeaderMap, HeaderValue, request::Parts},
+};
 
 const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
 
 /// The type of streamed responses that have a prelude.
 const WITH_PRELUDE: &str = "application/vnd.awslambda.http-integration-response";
-
-/// The path that an invocation's answer is posted to.
-pub(crate) fn response_path(request_id: &str) -> String {
-    format!("/2018-06-01/runtime/invocation/{request_id}/response")
-}
 
 /// The request that answers an invocation with a denial.
 pub(crate) fn denied(request_id: &str, denial: &Denial) -> Option<Request<Body>> {

@@ -23,14 +23,15 @@ POLICY numbers_are_masked {
   MASK: customer.ssn WITH LAST(4)
 }
 POLICY no_secrets {
-  SCOPE: requests WHERE event.job EXISTS OR request.path EXISTS AND request.path == "/files"
+  SCOPE: requests WHERE (event.job EXISTS OR request.path EXISTS AND request.path == "/files")
+    AND response.body.secret EXISTS
   CONSTRAINT: response.body.secret != "s3cret"
   ENFORCEMENT: BLOCKING
   AT: [EGRESS]
   AUDIT: REQUIRED
 }
 POLICY hidden {
-  SCOPE: requests WHERE event.job EXISTS
+  SCOPE: requests WHERE event.job EXISTS AND response.body.secret EXISTS
   CONSTRAINT: response.body.secret != "s3cret"
   ENFORCEMENT: AUDIT_ONLY
   AT: [EGRESS]

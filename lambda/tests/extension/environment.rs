@@ -125,8 +125,8 @@ impl Published {
         let sources =
             Sources::new(vec![Source { path: "set.aecp".to_owned(), text: policies.to_owned() }]);
         let examined = examine(&sources, &Base::default(), &BTreeMap::new(), &mut |_| ()).unwrap();
-        let findings = examined.findings;
-        let accepted = examined.accepted.unwrap_or_else(|| panic!("the set is not accepted: {findings:?}"));
+        assert!(examined.accepted.is_some(), "the set is not accepted: {:?}", examined.findings);
+        let accepted = examined.accepted.unwrap();
         let issued = aecp_enforcer::now();
         let later = |seconds| Timestamp { seconds: issued.seconds + seconds, nanoseconds: 0 };
         let channel = "prod".parse().unwrap();
