@@ -50,7 +50,8 @@ fn compose(folder: &Path, component: &str, arguments: &[&str]) -> Output {
 /// `composed.wasm` of the folder, served.
 async fn serve(folder: &Path, settings: &[(&str, &str)], outbound: &[SocketAddr]) -> ComponentServer {
     let root = fs::read_to_string(folder.join("keys/root.json")).unwrap();
-    let settings = [("aecp_root", root.as_str()), ("aecp_channel", "prod")].iter().chain(settings);
+    let given = [("aecp_root", root.as_str()), ("aecp_channel", "prod")];
+    let settings = given.iter().chain(settings);
     let settings: BTreeMap<_, _> =
         settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     ComponentServer::start(ComponentConfig {

@@ -1,15 +1,17 @@
-//! Logs of decisions as enforcers carry them into a store, of any events.
+//! Logs of decisions in stores: written, of any events, as enforcers carry them; and read, checked as `aecp audit verify`
+//! checks them.
 
 use std::{fs, path::Path};
 
 use aecp_contract::{
-    audit::{Entry, Event},
+    audit::{Entry, Event, check::LogCheck},
     digest::Digest,
     tlog::{
         checkpoint::Checkpoint,
         edge::Edge,
         merkle::leaf_hash,
         note::{self, KeyKind, NoteKey},
+        policy::LogPolicy,
         tile::{TILE_WIDTH, Tile, push_entry},
     },
     value::Timestamp,
@@ -48,6 +50,30 @@ pub fn write(store: &Path, name: &str, events: impl IntoIterator<Item = (Timesta
     let vkey = key.verifier().to_string();
     fs::write(folder.join("vkey"), &vkey).unwrap();
     vkey
+}
+
+/// All entries of the log in `folder`, after its newest checkpoint was verified by its own key, and all else by it and by
+/// all earlier ones.
+///
+/// # Panics
+/// If anything does not hold.
+#[must_use]
+pub fn verified(folder: &Path) -> Vec<Entry> {
+    let vkey = fs::read_to_string(folder.join("vkey")).unwrap().trim().parse().unwrap();
+    let policy = LogPolicy::of_logs(vec![vkey]);
+    let trusted = |path: &Path| policy.trusted(&fs::read(path).unwrap()).unwrap().checkpoint;
+    let earlier = fs::read_dir(folder.join("checkpoints")).unwrap();
+    let earlier = earlier.map(|file| trusted(&file.unwrap().path())).collect();
+    let mut check = LogCheck::new(trusted(&folder.join("checkpoint")), earlier);
+    let mut entries = Vec::new();
+    while let Some(bundle) = check.next() {
+        let hashes = Tile { level: Some(0), ..bundle };
+        let [bundle, hashes] = [bundle, hashes].map(|tile| fs::read(folder.join(tile.path())).ok());
+        check.take(bundle.as_deref(), hashes.as_deref(), &mut |entry, _| entries.push(entry.clone()));
+    }
+    let (_, faults) = check.finish();
+    assert!(faults.is_empty(), "{faults:?}");
+    entries
 }
 
 fn put(folder: &Path, tile: &Tile, bytes: &[u8]) {

@@ -1,5 +1,6 @@
-//! Other people's programs, from the Python package index: an S3 emulator and a component host, in a virtual
-//! environment that the first test makes and all others share.
+//! Other people's programs, from the Python package index: an S3 emulator, a component host, the runtime of AWS Lambda and a
+//! checker of its templates,
+//! in a virtual environment that the first test makes and all others share.
 
 use std::{
     fs::{self, File},
@@ -9,7 +10,8 @@ use std::{
 };
 
 /// What is installed, pinned.
-const PACKAGES: [&str; 2] = ["moto[server]==5.2.5", "wasmtime==50.0.1"];
+const PACKAGES: [&str; 4] =
+    ["moto[server]==5.2.5", "wasmtime==50.0.1", "awslambdaric==4.2.2", "cfn-lint==1.58.0"];
 
 /// The virtual environment's interpreter, made in `folder` (a test's `CARGO_TARGET_TMPDIR`) if it is not there.
 ///

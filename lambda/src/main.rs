@@ -22,7 +22,7 @@ mod proxy;
 mod seed;
 mod upkeep;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use aecp_enforcer::Driven;
 use anyhow::Context as _;
@@ -54,9 +54,11 @@ async fn main() -> anyhow::Result<()> {
         .flatten_event(true)
         .init();
     let api = api::Api::new(&settings.runtime_api)?;
-    // Before anything can go wrong, so that it can be said to Lambda.
+    // Lambda starts the function's runtime as soon as all extensions are registered, so it may come here at once.
+    let listener = TcpListener::bind(settings.proxy).await;
+    // Before anything else can go wrong, so that it can be said to Lambda.
     let extensions = Extensions::register(api.clone()).await?;
-    match serve(settings, api, &extensions).await {
+    match serve(settings, listener, api, &extensions).await {
         Ok(()) => Ok(()),
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "cannot go on");
@@ -66,11 +68,15 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-async fn serve(settings: Settings, api: api::Api, extensions: &Extensions) -> anyhow::Result<()> {
-    seed::from_layer(&settings.layer_state, &settings.state, &settings.channel)?;
-    let listener = TcpListener::bind(settings.proxy)
-        .await
+async fn serve(
+    settings: Settings,
+    listener: io::Result<TcpListener>,
+    api: api::Api,
+    extensions: &Extensions,
+) -> anyhow::Result<()> {
+    let listener = listener
         .with_context(|| format!("cannot listen on {} for the function's runtime", settings.proxy))?;
+    seed::from_layer(&settings.layer_state, &settings.state, &settings.channel)?;
     let (intervals, config) = (settings.intervals(), settings.enforcer()?);
     let driven = Driven::start(config).await?;
     let (enforcer, recorder) = (Arc::clone(driven.enforcer()), Arc::clone(driven.recorder()));
