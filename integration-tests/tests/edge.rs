@@ -37,7 +37,7 @@ use tempfile::TempDir;
 const POLICIES: &str = r#"
 POLICY no_deletes {
   SCOPE: requests WHERE request.method == "DELETE"
-  CONSTRAINT: request.path == "/drafts"
+  CONSTRAINT: request.headers.x_key EXISTS
   ENFORCEMENT: BLOCKING
   AUDIT: REQUIRED
 }
@@ -60,7 +60,7 @@ POLICY hidden_cards {
 }
 POLICY NAME {
   SCOPE: requests WHERE request.path == "/closed"
-  CONSTRAINT: request.method == "NONE"
+  CONSTRAINT: request.headers.x_key EXISTS
   ENFORCEMENT: BLOCKING
 }
 "#;
