@@ -174,9 +174,9 @@ fn what_would_not_be_believed_or_does_not_fit_is_not_composed() {
     let app = guest::component("probe");
     let app = app.to_str().unwrap();
     for (component, arguments, why) in [
-        ("gateway_sealed", &["--app", app][..], "wants the policies of a release"),
-        ("gateway", &release[..], "takes no policies"),
-        ("gateway", &["--app", app][..], "is no middleware"),
+        ("middleware_sealed", &["--app", app][..], "wants the policies of a release"),
+        ("middleware", &release[..], "takes no policies"),
+        ("probe", &["--app", app][..], "is no middleware"),
         ("middleware", &["--app", "keys/root.json"][..], "--app cannot be used"),
         ("middleware", &[][..], "--app"),
     ] {
@@ -196,7 +196,7 @@ fn what_would_not_be_believed_or_does_not_fit_is_not_composed() {
     let mut bad = good.clone();
     *bad.last_mut().unwrap() ^= 1;
     fs::write(&component, bad).unwrap();
-    let refused = compose(folder, "gateway_sealed", &release);
+    let refused = compose(folder, "middleware_sealed", &release);
     assert_eq!(refused.status.code(), Some(1));
     assert!(out(&refused).contains("digest_mismatch"), "{}", out(&refused));
     fs::write(&component, good).unwrap();
@@ -204,7 +204,7 @@ fn what_would_not_be_believed_or_does_not_fit_is_not_composed() {
     // A release that was pulled off its channel for an older one, and another one's keys.
     assert!(aecp(folder, &["keygen", "--out", "others"]).status.success());
     let others = ["--store", &store, "--channel", "prod", "--root", "others/root.json"];
-    let refused = compose(folder, "gateway_sealed", &others);
+    let refused = compose(folder, "middleware_sealed", &others);
     assert_eq!(refused.status.code(), Some(1));
     assert!(out(&refused).contains("root_mismatch"), "{}", out(&refused));
     let arguments =
@@ -213,7 +213,7 @@ fn what_would_not_be_believed_or_does_not_fit_is_not_composed() {
     assert!(short.status.success(), "{}", err(&short));
     std::thread::sleep(std::time::Duration::from_millis(1500));
     let expired = ["--store", &store, "--channel", "short", "--root", "keys/root.json"];
-    let refused = compose(folder, "gateway_sealed", &expired);
+    let refused = compose(folder, "middleware_sealed", &expired);
     assert_eq!(refused.status.code(), Some(1));
     assert!(out(&refused).contains("expired"), "{}", out(&refused));
     assert!(!folder.join("composed.wasm").exists());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use aecp_contract::layout::Name;
 use aecp_enforcer::{Artifacts, ReleaseSource, Store, now};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use super::{decide::pinned_root, read};
 use crate::{
@@ -28,7 +28,6 @@ use crate::{
 /// Example: aecp compose --component aecp_middleware.wasm --app app.wasm --out protected.wasm
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-#[group(id = "with", args = ["store", "app"], required = true, multiple = true)]
 pub(crate) struct Arguments {
     /// The component for the edge
     #[arg(long, value_name = "FILE")]
@@ -51,6 +50,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    if arguments.store.is_none() && arguments.app.is_none() {
+        bail!(
+            "give it the policies of a release (--store, --channel, --root), an application (--app), or both"
+        );
+    }
     let component = read(&arguments.component)?;
     let app = arguments.app.as_deref().map(read).transpose()?;
     let release = match (&arguments.store, &arguments.channel, &arguments.root) {
