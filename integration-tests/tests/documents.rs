@@ -26,12 +26,12 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 fn the_map_names_what_exists() {
     let page = read("ARCHITECTURE.md");
     let manifests: String =
-        ["contract", "compiler-fn", "enforcer-host", "lambda", "cli", "integration-tests"]
+        ["contract", "compiler-fn", "enforcer-host", "lambda", "spin-app", "cli", "integration-tests"]
             .iter()
             .map(|folder| read(&format!("{folder}/Cargo.toml")))
             .collect();
     let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| [`")).collect();
-    assert_eq!(rows.len(), 7);
+    assert_eq!(rows.len(), 8);
     for row in rows {
         let mut names = quoted(row);
         let folder = names.next().unwrap();
