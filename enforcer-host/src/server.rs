@@ -172,7 +172,10 @@ pub async fn serve(
 
 /// The other end of a request's connection, among the request's extensions.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+pub(crate) struct Peer(
+    #[cfg_attr(not(feature = "components"), allow(dead_code, reason = "components are told who asks"))]
+    pub(crate) SocketAddr,
+);
 
 async fn connection(
     stream: TcpStream,
