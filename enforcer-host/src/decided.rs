@@ -7,7 +7,7 @@ use aecp_contract::{
     audit::{DecisionRecord, PolicyRef, ReleaseRef},
     digest::Digest,
     explain::Found,
-    manifest::{Action, AuditLevel, PolicyInfo},
+    manifest::{Action, AuditLevel, Enforcement, PolicyInfo},
     request::{AttributeTable, AuthZenRequest, RequestError},
     slots::SlotBuffer,
     value::Attribute,
@@ -22,6 +22,7 @@ pub use self::findings::Findings;
 pub(crate) use self::findings::Line;
 use self::{findings::Audience, said::Said};
 use crate::{
+    obligations,
     policy::{DecisionError, PolicyInstance, PolicyPre},
     record::Entry,
 };
@@ -206,6 +207,11 @@ impl Decided {
         self.named(&self.violated)
     }
 
+    /// The violated policies that a caller is only to be told of.
+    pub fn advisory(&self) -> impl Iterator<Item = &PolicyInfo> {
+        self.violated().filter(|policy| policy.enforcement == Enforcement::Advisory)
+    }
+
     /// The policies that a missing or unusable attribute leaves undecided, in byte order of their names.
     pub fn indeterminate(&self) -> impl Iterator<Item = &PolicyInfo> {
         self.named(&self.indeterminate)
@@ -224,6 +230,12 @@ impl Decided {
             let obligation = manifest?.obligations.get(*index as usize)?;
             Some((manifest?.policies.get(obligation.policy as usize)?, &obligation.action))
         })
+    }
+
+    /// Whether all that it obliges to can be done to a body ([`obligations::carry_out`]), if to anything.
+    #[must_use]
+    pub fn obliges_only_to_bodies(&self) -> bool {
+        self.obligations().all(|(_, action)| obligations::is_of_bodies(action))
     }
 
     fn named(&self, indexes: &[u32]) -> impl Iterator<Item = &PolicyInfo> {

@@ -76,7 +76,7 @@ impl Driven {
 
     /// Makes all that is recorded durable, and says how many entries of the log wait here for their store; `None` if the
     /// log cannot be written.
-    pub async fn waiting(&self) -> Option<u64> {
+    pub async fn flush(&self) -> Option<u64> {
         Some(self.shipper.waiting(self.recorder.flush().await?))
     }
 

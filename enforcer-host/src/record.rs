@@ -2,12 +2,12 @@
 
 mod answer;
 mod attributes;
+mod block;
 #[cfg(feature = "host")]
 mod cosign;
 #[cfg(feature = "host")]
 mod identity;
-#[cfg(feature = "host")]
-mod openings;
+pub mod openings;
 #[cfg(feature = "host")]
 mod recorder;
 #[cfg(feature = "host")]
@@ -19,6 +19,7 @@ mod writer;
 
 pub use answer::{Answer, Denial, Entry, Permit, RequestContext};
 pub use attributes::{AttributeRules, Attributes, NotAPath, PathPattern};
+pub use block::Block;
 #[cfg(feature = "host")]
 pub use cosign::WitnessError;
 #[cfg(feature = "host")]

@@ -8,7 +8,8 @@ use crate::{
     batch,
     denial::{Denial, Why},
     event::Event,
-    gate::{Gate, InHand, any_obliges},
+    gate::Gate,
+    in_hand::InHand,
     proxy::{ERROR_TYPE, text},
     returned::Returned,
     stream::{Held, split},
@@ -137,7 +138,7 @@ impl Gate {
             Some(returned) => self.answer(in_hand, &returned, context).await?,
             None => return Err(unclear().await),
         };
-        if !any_obliges(in_hand, &ways) {
+        if !in_hand.obliges(&ways) {
             return Ok(held);
         }
         held = match held.whole().await {

@@ -3,11 +3,11 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use aecp_contract::{manifest::Enforcement, verdict::Decision};
+use aecp_contract::verdict::Decision;
 use aecp_enforcer::{
-    Decided, Enforcer, PolicyPre, Reason,
+    Decided, Enforcer, Reason,
     enforcer::Snapshot,
-    obligations::{self, Unfulfilled},
+    obligations::Unfulfilled,
     record::{Answer, Recorder, RequestContext},
 };
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use crate::{
     config::Fail,
     denial::{Denial, Why},
     event::{Event, Records, Service},
+    in_hand::{InHand, Way},
     notice,
     returned::Returned,
     telemetry::Telemetry,
@@ -38,47 +39,6 @@ pub(crate) enum Outcome {
     Denied(Denial),
 }
 
-/// What is known of an invocation that the function has, until it answers. All of an invocation is decided by the release
-/// that it began with.
-pub(crate) struct InHand {
-    pub(crate) context: RequestContext,
-    event: Bytes,
-    function: String,
-    snapshot: Snapshot,
-    /// Which requests of the event the function has.
-    requests: Vec<usize>,
-    /// What was decided of them with something left to be done.
-    due: Vec<Way>,
-    /// The ids of the messages that it has not: its answer is to name them as failed.
-    pub(crate) failed: Vec<String>,
-}
-
-/// How a request may go on.
-pub(crate) enum Way {
-    /// It is allowed.
-    Permitted(Answer),
-    /// It could not be decided or recorded, and passes all the same, as configured.
-    Opened(Box<Decided>),
-}
-
-impl Way {
-    fn decided(&self) -> &Decided {
-        match self {
-            Self::Permitted(answer) => answer.decided(),
-            Self::Opened(decided) => decided,
-        }
-    }
-
-    fn obliges(&self) -> bool {
-        self.decided().obligations().next().is_some()
-    }
-
-    fn carry_out<'b>(&self, body: &'b [u8]) -> Result<Cow<'b, [u8]>, Unfulfilled> {
-        let actions = self.decided().obligations().map(|(_, action)| action);
-        obligations::carry_out(actions, body)
-    }
-}
-
 impl Gate {
     /// Decides on an event. All that is in it is decided by one release.
     pub(crate) async fn outcome(
@@ -97,16 +57,10 @@ impl Gate {
         let mut ways = Vec::new();
         for way in self.ways(decided.collect(), context).await {
             ways.push(match way {
-                Ok(way)
-                    if way
-                        .decided()
-                        .obligations()
-                        .all(|(_, action)| obligations::is_of_bodies(action)) =>
-                {
-                    Ok(way)
+                Ok(way) if !way.decided().obliges_only_to_bodies() => {
+                    Err(self.unfulfilled(&snapshot, &way, context).await)
                 }
-                Ok(way) => Err(self.unfulfilled(&snapshot, &way, context).await),
-                Err(why) => Err(why),
+                way => way,
             });
         }
         let denied = ways.iter().find_map(|way| way.as_ref().err().cloned());
@@ -259,39 +213,6 @@ impl Gate {
     }
 }
 
-impl InHand {
-    /// The policies, if they are asked about the answer.
-    fn asking(&self) -> Option<&Arc<PolicyPre>> {
-        self.snapshot.set().filter(|set| set.asks_for_answers())
-    }
-
-    /// Whether the answer is more than the rest of a batch.
-    pub(crate) fn is_looked_at(&self) -> bool {
-        !self.due.is_empty() || self.asking().is_some()
-    }
-
-    /// Whether the answer's body is needed before anything of it may leave.
-    pub(crate) fn needs_body(&self) -> bool {
-        !self.due.is_empty() || self.asking().is_some_and(|set| set.asks_for_answer_bodies())
-    }
-
-    /// The denial of the answer.
-    pub(crate) fn denial(&self, why: Why, is_streamed: bool) -> Denial {
-        let event = Event::of(&self.event);
-        if is_streamed { Denial::streamed(&event, why) } else { Denial::of(&event, why) }
-    }
-
-    /// The event that is answered.
-    pub(crate) fn event(&self) -> Event<'_> {
-        Event::of(&self.event)
-    }
-}
-
-/// Whether anything is left to be done to the body.
-pub(crate) fn any_obliges(in_hand: &InHand, ways: &[Way]) -> bool {
-    in_hand.due.iter().chain(ways).any(Way::obliges)
-}
-
 /// Whether it was denied for the enforcer's own failure alone: there never was a release, or a decision that allows it
 /// cannot be recorded.
 fn may_open(original: &Decided, answer: &Answer) -> bool {
@@ -332,9 +253,7 @@ fn partly(
 fn advised<'w>(event: &Event<'_>, bytes: &Bytes, ways: impl Iterator<Item = &'w Way>) -> Bytes {
     let mut names = Vec::new();
     for way in ways {
-        let advisory =
-            way.decided().violated().filter(|policy| policy.enforcement == Enforcement::Advisory);
-        names.extend(advisory.map(|policy| policy.name.as_str()));
+        names.extend(way.decided().advisory().map(|policy| policy.name.as_str()));
     }
     names.sort_unstable();
     names.dedup();

@@ -19,6 +19,7 @@ mod denial;
 mod event;
 mod extensions;
 mod gate;
+mod in_hand;
 mod notice;
 mod proxy;
 mod returned;

@@ -33,7 +33,8 @@ use crate::{
     answer::{answers, denied, log_denial},
     api::{Api, Body, whole, without_connection},
     denial::Denial,
-    gate::{Gate, InHand, Outcome},
+    gate::{Gate, Outcome},
+    in_hand::InHand,
     telemetry::INVOCATION,
     upkeep::{self, Upkeep},
 };
@@ -83,11 +84,26 @@ impl Proxy {
 
     /// Serves the function's runtime for ever.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
-        serve(listener, move |request| {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => drop(tokio::spawn(Arc::clone(&self).connection(stream))),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let service = service_fn(|request| {
             let this = Arc::clone(&self);
             async move { this.request(request).await }
-        })
-        .await;
+        });
+        if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
+            tracing::debug!(%error, "a connection ended early");
+        }
     }
 
     /// Where Lambda does not answer, the connection ends, as it would without anything between.
@@ -186,35 +202,6 @@ impl Proxy {
             Ok(status) => tracing::error!(%status, request_id, trace_id, "the denial was not taken"),
             Err(error) => tracing::error!(%error, request_id, trace_id, "the denial cannot be sent"),
         }
-    }
-}
-
-/// Serves connections for ever.
-async fn serve<F>(
-    listener: TcpListener,
-    respond: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-) where
-    F: Future<Output = Result<Response<Body>, Error>> + Send + 'static,
-{
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(connection(stream, respond.clone()))),
-            Err(error) => {
-                tracing::warn!(%error, "a connection cannot be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-async fn connection<F>(stream: TcpStream, respond: impl Fn(Request<Incoming>) -> F)
-where
-    F: Future<Output = Result<Response<Body>, Error>>,
-{
-    let _ = stream.set_nodelay(true);
-    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(respond));
-    if let Err(error) = served.await {
-        tracing::debug!(%error, "a connection ended early");
     }
 }
 

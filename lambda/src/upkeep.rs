@@ -32,6 +32,8 @@ struct State {
     driven: Driven,
     refreshed: Option<Instant>,
     shipped: Option<Instant>,
+    /// How many entries of the log waited here for their store when that was looked at last, if it was known.
+    waiting: Option<u64>,
 }
 
 /// The time that is left until `deadline`, in milliseconds since 1970, as Lambda gives deadlines.
@@ -42,7 +44,7 @@ pub(crate) fn until(deadline: u64) -> Duration {
 
 impl Upkeep {
     pub(crate) fn new(driven: Driven, intervals: Intervals) -> Self {
-        let state = State { driven, refreshed: None, shipped: None };
+        let state = State { driven, refreshed: None, shipped: None, waiting: None };
         Self { intervals, driven: Mutex::new(state) }
     }
 
@@ -59,11 +61,14 @@ impl Upkeep {
             // The log first: what was decided is of more worth than what will be.
             if is_due(state.shipped, self.intervals.ship) {
                 match state.driven.ship().await {
-                    Ok(()) => state.shipped = Some(Instant::now()),
-                    Err(error) => tracing::warn!(%error, "the log could not be carried to the store"),
+                    Ok(()) => (state.shipped, state.waiting) = (Some(Instant::now()), Some(0)),
+                    Err(error) => {
+                        tracing::warn!(%error, "the log could not be carried to the store");
+                        state.waiting = state.driven.flush().await;
+                    }
                 }
             } else {
-                state.driven.recorder().flush().await;
+                state.waiting = state.driven.flush().await;
             }
             if is_due(state.refreshed, self.intervals.refresh) {
                 // A refusal is logged where it is found.
@@ -81,7 +86,7 @@ impl Upkeep {
         if !gate.telemetry.is_on() {
             return;
         }
-        let waiting = self.driven.lock().await.driven.waiting().await;
+        let waiting = self.driven.lock().await.waiting;
         gate.telemetry.write(&gate.enforcer, waiting);
     }
 

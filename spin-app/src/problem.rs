@@ -41,8 +41,6 @@ impl<'a> Problem<'a> {
     /// Something went wrong beside the policies.
     pub(crate) fn new(status: u16, code: &'static str) -> Self {
         let title = match status {
-            403 => "Forbidden",
-            431 => "Request Header Fields Too Large",
             502 => "Bad Gateway",
             503 => "Service Unavailable",
             504 => "Gateway Timeout",

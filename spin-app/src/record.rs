@@ -7,18 +7,18 @@
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use aecp_contract::{
-    audit::{
-        self, Before, ClockStep, Event, Gap, GapReason, OpenedValue, Opening, PointTally, ReleaseRef,
-        Start, Tally,
-    },
+    audit::{Before, Event, Gap, GapReason, PointTally, ReleaseRef, Start, Tally},
     layout::Name,
     manifest::AuditLevel,
     tlog::{edge::Edge, merkle::leaf_hash, tile::TILE_WIDTH},
     value::Timestamp,
 };
 use aecp_enforcer::{
-    Decided, now,
-    record::{Answer, AttributeRules, Attributes, Entry, RequestContext},
+    Decided,
+    record::{
+        Answer, AttributeRules, Attributes, Block, Entry, RequestContext,
+        openings::{self, Numbered},
+    },
 };
 
 use crate::{
@@ -32,14 +32,8 @@ const QUEUE: usize = 1024;
 /// The most entries of one log that wait to be carried; beyond it, what must be recorded is denied.
 const MAX_WAITING: usize = 4096;
 
-/// By so many milliseconds the clock may go back unsaid.
-const CLOCK_MILLISECONDS: i128 = 1000;
-
 /// What the log itself calls the component.
 const ENFORCER: &str = concat!("aecp-spin ", env!("CARGO_PKG_VERSION"));
-
-/// How a line of a block begins that is no entry.
-const OPENING: &str = "{\"opening\":";
 
 /// Below which the blocks of logs lie: `aecp-log/<log>/<number of the first entry>`.
 pub(crate) const PREFIX: &str = "aecp-log/";
@@ -77,7 +71,7 @@ pub(crate) struct Waiting {
     pub(crate) first: u64,
     pub(crate) entries: Vec<Vec<u8>>,
     /// What opens commitments, by the numbers of entries.
-    pub(crate) openings: Vec<(u64, Vec<u8>)>,
+    pub(crate) openings: Numbered,
 }
 
 impl Waiting {
@@ -94,7 +88,7 @@ impl Waiting {
     /// Adds the lines of a block.
     pub(crate) fn push_block(&mut self, lines: &[u8]) {
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            match line.strip_prefix(OPENING.as_bytes()).and_then(|line| line.strip_suffix(b"}")) {
+            match openings::of_line(line) {
                 Some(opening) => self.openings.push((self.end(), opening.to_vec())),
                 None => self.entries.push(line.to_vec()),
             }
@@ -129,57 +123,6 @@ pub(crate) fn block_key(log: &Name, first: u64) -> String {
 /// The key of the tree over those entries of a log whose blocks are gone, since they were carried.
 pub(crate) fn edge_key(log: &Name) -> String {
     format!("{PREFIX}{log}/edge")
-}
-
-/// Lines on their way to the store.
-struct Block {
-    lines: Vec<u8>,
-    next: u64,
-    last_time: Option<Timestamp>,
-}
-
-impl Block {
-    /// Appends an entry, with what opens its commitments before it; `false` if it is longer than a log's entries can be.
-    fn push(
-        &mut self,
-        time: Timestamp,
-        event: Event,
-        mut opened: BTreeMap<String, OpenedValue>,
-    ) -> bool {
-        let mut entry = audit::Entry { seq: self.next, time, event };
-        let Some(json) = entry.fit() else { return false };
-        if let Event::Decision(record) = &entry.event {
-            opened.retain(|path, _| record.attributes.contains_key(path));
-        }
-        if !opened.is_empty()
-            && let Ok(opening) = serde_json::to_vec(&Opening { seq: self.next, values: opened })
-        {
-            self.lines.extend_from_slice(OPENING.as_bytes());
-            self.lines.extend(opening);
-            self.lines.extend_from_slice(b"}\n");
-        }
-        self.lines.extend(json);
-        self.lines.push(b'\n');
-        self.next += 1;
-        true
-    }
-
-    /// Appends what tells of no decision.
-    fn note(&mut self, event: Event) {
-        self.push(now(), event, BTreeMap::new());
-    }
-
-    fn decision(&mut self, entry: &Entry, attributes: &mut Attributes) -> bool {
-        if let Some(behind_ms) = self.last_time.and_then(|last| behind(last, entry.time)) {
-            self.note(Event::Clock(ClockStep { behind_ms }));
-        }
-        let (record, opened) = attributes.record(entry);
-        let written = self.push(entry.time, Event::Decision(Box::new(record)), opened);
-        if written {
-            self.last_time = Some(entry.time);
-        }
-        written
-    }
 }
 
 impl Recorder {
@@ -296,7 +239,7 @@ impl State {
             return false;
         }
         let first = self.waiting.end();
-        let mut block = Block { lines: Vec::new(), next: first, last_time: self.last_time };
+        let mut block = Block::new(first, self.last_time);
         if !self.started {
             let start = Start { enforcer: ENFORCER.to_owned(), after: Before::Nothing };
             block.note(Event::Start(start));
@@ -313,12 +256,12 @@ impl State {
         if required.is_none() {
             block.note(Event::Counts(self.tally()));
         }
-        match store.set(&block_key(&self.log, first), &block.lines) {
+        match store.set(&block_key(&self.log, first), block.lines()) {
             Ok(()) => {
-                self.waiting.push_block(&block.lines);
+                self.waiting.push_block(block.lines());
                 self.blocks.push(first);
                 self.started = true;
-                self.last_time = block.last_time;
+                self.last_time = block.last_time();
                 self.lost.clear();
                 self.queue.clear();
                 if too_long > 0 {
@@ -348,12 +291,4 @@ impl State {
             };
         Tally { seen: self.seen, decided: self.decided.iter().map(counted).collect(), last: false }
     }
-}
-
-/// By how many milliseconds `time` is before `last`, where that is to be said.
-fn behind(last: Timestamp, time: Timestamp) -> Option<u64> {
-    let milliseconds =
-        |time: Timestamp| i128::from(time.seconds) * 1000 + i128::from(time.nanoseconds / 1_000_000);
-    let behind = milliseconds(last) - milliseconds(time);
-    (behind > CLOCK_MILLISECONDS).then(|| u64::try_from(behind).unwrap_or(u64::MAX))
 }

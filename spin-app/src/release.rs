@@ -225,7 +225,7 @@ impl Keeper {
     }
 
     fn active(&self, release: &VerifiedRelease, set: PolicyPre) -> Active {
-        let (wants, wants_of_answers) = (Wants::of(set.manifest()), WantsOfAnswers::of(set.manifest()));
+        let (wants, wants_of_answers) = (Wants::of(&set), WantsOfAnswers::of(&set));
         let id = release.id();
         let blobs = ARTIFACTS.iter().filter_map(|name| release.artifact(name).ok());
         let mut keys: Vec<String> = blobs.map(|bytes| layout::blob(Digest::of(bytes))).collect();

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use aecp_contract::{
-    manifest::{Manifest, Point},
+    manifest::Point,
     request::{AttributeTable, HttpRequest, RequestError},
     slots::SlotBuffer,
 };
-use aecp_enforcer::now;
+use aecp_enforcer::{PolicyPre, now};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
@@ -53,16 +53,8 @@ pub(crate) struct Seen {
 impl Wants {
     pub(crate) const NOTHING: Self = Self { body: false, claims: false };
 
-    pub(crate) fn of(manifest: &Manifest) -> Self {
-        let below = |name: &str| {
-            manifest.attributes.iter().any(|attribute| {
-                attribute
-                    .path
-                    .strip_prefix(name)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            })
-        };
-        Self { body: below("body"), claims: below("principal") }
+    pub(crate) fn of(set: &PolicyPre) -> Self {
+        Self { body: set.asks_for("body"), claims: set.asks_for("principal") }
     }
 }
 
@@ -159,21 +151,36 @@ impl Seen {
             let principal = format!("{{\"claims\":{}}}", claims.get());
             table.add_json("principal", principal.as_bytes(), slots)?;
         }
-        if let Some(body) = &self.body
-            && is_json(&self.head.headers, body)
-        {
-            if is_encoded(&self.head.headers) {
-                let unread = "a body that policies look at has a content-encoding";
-                return Err(RequestError::Malformed(unread.to_owned()));
-            }
-            table.add_json("body", body, slots)?;
+        if let Some(body) = &self.body {
+            add_body("body", &self.head.headers, body, table, slots)?;
         }
         Ok(table.fill_in(Some(point), now, slots)?)
     }
 }
 
+/// Reads a body that policies look at as the attribute of this name, if somebody may read it as JSON.
+///
+/// # Errors
+/// [`RequestError`], also for a JSON body that is none.
+pub(crate) fn add_body(
+    name: &str,
+    headers: &[(String, Vec<u8>)],
+    body: &[u8],
+    table: &AttributeTable,
+    slots: &mut SlotBuffer,
+) -> Result<(), RequestError> {
+    if !is_json(headers, body) {
+        return Ok(());
+    }
+    if is_encoded(headers) {
+        let unread = "a body that policies look at has a content-encoding";
+        return Err(RequestError::Malformed(unread.to_owned()));
+    }
+    table.add_json(name, body, slots)
+}
+
 /// Whether somebody may read this body as JSON: it says so, or it looks like it.
-pub(crate) fn is_json(headers: &[(String, Vec<u8>)], body: &[u8]) -> bool {
+fn is_json(headers: &[(String, Vec<u8>)], body: &[u8]) -> bool {
     let body = body.trim_ascii();
     let says_so = values(headers, "content-type").any(|value| {
         let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();

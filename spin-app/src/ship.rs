@@ -18,7 +18,7 @@ use aecp_contract::{
         tile::{TILE_WIDTH, Tile, push_entry},
     },
 };
-use aecp_enforcer::{Objects, now};
+use aecp_enforcer::{Objects, now, record::openings};
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -176,7 +176,7 @@ async fn carry(
     signed: u64,
     store: &impl Writable,
 ) -> Result<(), Refusal> {
-    openings(name, waiting, signed, store).await?;
+    carry_openings(name, waiting, signed, store).await?;
     let put = async |path: &str, bytes: Bytes| store.put(&layout::audit(name, path), bytes).await;
     let too_long = || Refusal::new(Code::TooLarge, "an entry is longer than a log takes");
     let bundles = waiting.entries.chunks(TILE_WIDTH as usize);
@@ -206,37 +206,23 @@ async fn carry(
 
 /// Writes what opens commitments that the store's checkpoint does not cover yet. What is there already stays as it is,
 /// erased or not.
-async fn openings(
+async fn carry_openings(
     name: &Name,
     waiting: &Waiting,
     signed: u64,
     store: &impl Writable,
 ) -> Result<(), Refusal> {
-    #[derive(Deserialize)]
-    struct Numbered {
-        seq: u64,
-    }
-    let mut bundles: BTreeMap<u64, Vec<&(u64, Vec<u8>)>> = BTreeMap::new();
-    for opening in waiting.openings.iter().filter(|(seq, _)| *seq >= signed) {
-        bundles.entry(opening.0 / TILE_WIDTH).or_default().push(opening);
-    }
-    for (bundle, openings) in bundles {
+    let new = waiting.openings.iter().filter(|(seq, _)| *seq >= signed).cloned().collect();
+    for (bundle, openings) in openings::by_bundle(new) {
         let key = layout::openings(name, bundle);
         let there = match store.get(&key, MAX_OPENINGS, None).await {
             Ok(object) => object.map(|object| object.bytes).unwrap_or_default(),
             Err(refusal) if refusal.code == Code::NotFound => Bytes::new(),
             Err(refusal) => return Err(refusal),
         };
-        let numbers: Vec<u64> = there
-            .split(|byte| *byte == b'\n')
-            .filter_map(|line| Some(serde_json::from_slice::<Numbered>(line).ok()?.seq))
-            .collect();
-        let mut bytes = there.to_vec();
-        for (_, opening) in openings.into_iter().filter(|(seq, _)| !numbers.contains(seq)) {
-            bytes.extend_from_slice(opening);
-            bytes.push(b'\n');
+        if let Some(bytes) = openings::merged(&there, &openings) {
+            store.put(&key, bytes.into()).await?;
         }
-        store.put(&key, bytes.into()).await?;
     }
     Ok(())
 }

@@ -79,8 +79,7 @@ impl KeyService for Kms {
                 "EncryptionContext": { "aecp-public-key": context },
             });
             let answer = self.call("Encrypt", &body).await?;
-            let wrapped = BASE64_STANDARD.decode(answer.text("CiphertextBlob")?);
-            let wrapped = wrapped.map_err(|_| self.client.failed("the answer is not base64"))?;
+            let wrapped = answer.bytes("CiphertextBlob")?.to_vec();
             Ok((wrapped, format!("awskms:///{}", answer.text("KeyId")?)))
         })
     }
@@ -96,9 +95,7 @@ impl KeyService for Kms {
                 "CiphertextBlob": BASE64_STANDARD.encode(wrapped),
                 "EncryptionContext": { "aecp-public-key": context },
             });
-            let answer = self.call("Decrypt", &body).await?;
-            let secret = BASE64_STANDARD.decode(Zeroizing::new(answer.text("Plaintext")?).as_bytes());
-            secret.map(Zeroizing::new).map_err(|_| self.client.failed("the answer is not base64"))
+            self.call("Decrypt", &body).await?.bytes("Plaintext")
         })
     }
 }

@@ -98,13 +98,6 @@ impl Vault {
         let request = client.post(&url, "application/x-www-form-urlencoded", body.into_bytes())?;
         client.ask(request).await?.text("access_token")
     }
-
-    /// The bytes in an answer.
-    fn value(&self, answer: &Answer) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let text = Zeroizing::new(answer.text("value")?);
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.trim_end_matches('='));
-        bytes.map(Zeroizing::new).map_err(|_| self.client.failed("the answer is not base64url"))
-    }
 }
 
 fn form(pairs: &[(&str, &str)]) -> String {
@@ -124,7 +117,7 @@ impl KeyService for Vault {
     ) -> BoxFuture<'a, Result<(Vec<u8>, String), KeyError>> {
         Box::pin(async move {
             let answer = self.call("wrapkey", secret).await?;
-            let wrapped = self.value(&answer)?.to_vec();
+            let wrapped = answer.bytes("value")?.to_vec();
             // Unwrapping needs the version that wrapped: https://VAULT/keys/KEY/VERSION.
             let id = answer.text("kid")?;
             let key = id.split_once("/keys/").map(|(_, key)| key);
@@ -138,6 +131,6 @@ impl KeyService for Vault {
         wrapped: &'a [u8],
         _context: &'a str,
     ) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, KeyError>> {
-        Box::pin(async move { self.value(&self.call("unwrapkey", wrapped).await?) })
+        Box::pin(async move { self.call("unwrapkey", wrapped).await?.bytes("value") })
     }
 }

@@ -77,9 +77,7 @@ impl KeyService for Kms {
                 "plaintext": *Zeroizing::new(BASE64_STANDARD.encode(secret)),
                 "additionalAuthenticatedData": BASE64_STANDARD.encode(context),
             });
-            let wrapped = self.call("encrypt", &body).await?.text("ciphertext")?;
-            let wrapped = BASE64_STANDARD.decode(wrapped);
-            let wrapped = wrapped.map_err(|_| self.client.failed("the answer is not base64"))?;
+            let wrapped = self.call("encrypt", &body).await?.bytes("ciphertext")?.to_vec();
             Ok((wrapped, self.reference()))
         })
     }
@@ -94,9 +92,7 @@ impl KeyService for Kms {
                 "ciphertext": BASE64_STANDARD.encode(wrapped),
                 "additionalAuthenticatedData": BASE64_STANDARD.encode(context),
             });
-            let answer = self.call("decrypt", &body).await?;
-            let secret = BASE64_STANDARD.decode(Zeroizing::new(answer.text("plaintext")?).as_bytes());
-            secret.map(Zeroizing::new).map_err(|_| self.client.failed("the answer is not base64"))
+            self.call("decrypt", &body).await?.bytes("plaintext")
         })
     }
 }

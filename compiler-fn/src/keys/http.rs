@@ -1,5 +1,6 @@
 //! Asking a key management service: one request, one answer in JSON, both small.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::{HeaderValue, Method, Request, header::CONTENT_TYPE};
@@ -9,6 +10,7 @@ use object_store::{
 };
 use serde_json::Value;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 use super::KeyError;
 
@@ -109,6 +111,18 @@ impl Answer {
         text.ok_or_else(|| KeyError::Service {
             service: self.service,
             detail: format!("the answer has no `{member}`"),
+        })
+    }
+}
+
+impl Answer {
+    /// The bytes that one member is in base64, of either alphabet, padded or not.
+    pub(super) fn bytes(&self, member: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let text = Zeroizing::new(self.text(member)?.replace('-', "+").replace('_', "/"));
+        let bytes = BASE64_STANDARD_NO_PAD.decode(text.trim_end_matches('='));
+        bytes.map(Zeroizing::new).map_err(|_| KeyError::Service {
+            service: self.service,
+            detail: format!("`{member}` of the answer is not base64"),
         })
     }
 }

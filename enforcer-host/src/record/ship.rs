@@ -24,10 +24,11 @@ use object_store::{PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+mod openings;
+
 use super::{
     LogIdentity, Recorder,
     cosign::{Tiles, WitnessError, Witnesses},
-    openings,
     spool::{Read, SpoolReader},
 };
 use crate::{metrics::Metrics, state::write_whole, store::Store};
@@ -36,7 +37,7 @@ use crate::{metrics::Metrics, state::write_whole, store::Store};
 const BUNDLES: u64 = 16;
 
 /// Files that are on their way at once.
-pub(super) const UPLOADS: usize = 8;
+const UPLOADS: usize = 8;
 
 /// The longest pause while the store does not answer.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);

@@ -1,7 +1,6 @@
 //! The thread that writes for all requests.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -10,21 +9,18 @@ use std::{
 };
 
 use aecp_contract::{
-    audit::{Before, ClockStep, Event, Gap, GapReason, OpenedValue, Start},
+    audit::{Before, Event, Gap, GapReason, Start},
     value::Timestamp,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     attributes::{AttributeRules, Attributes},
-    openings,
+    block::Block,
     recorder::Job,
     spool::{Left, Log},
 };
-use crate::{clock::now, metrics::Metrics};
-
-/// By so many seconds the clock may go back unsaid: decisions are not written in the very order of their times.
-const CLOCK_SECONDS: i64 = 1;
+use crate::metrics::Metrics;
 
 /// Decisions that are written at once, at most.
 const BATCH: usize = 1024;
@@ -97,52 +93,6 @@ impl Lost {
     }
 }
 
-/// Entries on their way to the disk.
-struct Block {
-    lines: Vec<u8>,
-    first: u64,
-    count: u64,
-    last_time: Option<Timestamp>,
-}
-
-impl Block {
-    /// Appends an entry; `false` if it is longer than a log's entries can be.
-    fn push(&mut self, time: Timestamp, event: Event) -> bool {
-        self.push_opened(time, event, BTreeMap::new())
-    }
-
-    /// The same, with what opens its commitments, which stands before it so that none is durable without.
-    fn push_opened(
-        &mut self,
-        time: Timestamp,
-        event: Event,
-        mut opened: BTreeMap<String, OpenedValue>,
-    ) -> bool {
-        // The times of decisions are compared with each other: those of other entries are of when they were written.
-        let decision = matches!(event, Event::Decision(_));
-        if decision && let Some(behind_ms) = self.last_time.and_then(|last| behind(last, time)) {
-            self.last_time = None;
-            self.push(time, Event::Clock(ClockStep { behind_ms }));
-        }
-        let seq = self.first + self.count;
-        let mut entry = aecp_contract::audit::Entry { seq, time, event };
-        let Some(json) = entry.fit() else { return false };
-        if let Event::Decision(record) = &entry.event {
-            opened.retain(|path, _| record.attributes.contains_key(path));
-        }
-        if !opened.is_empty() {
-            openings::push_line(&mut self.lines, seq, opened);
-        }
-        self.lines.extend(json);
-        self.lines.push(b'\n');
-        self.count += 1;
-        if decision {
-            self.last_time = Some(time);
-        }
-        true
-    }
-}
-
 impl Writer {
     pub(super) fn new(
         log: Box<dyn Log>,
@@ -179,13 +129,12 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &mut Vec<Job>) {
-        let (first, last_time) = (self.next_seq, self.last_time);
-        let mut block = Block { lines: Vec::new(), first, count: 0, last_time };
+        let mut block = Block::new(self.next_seq, self.last_time);
         let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
         let mut flushed: Vec<oneshot::Sender<u64>> = Vec::new();
         let mut stopping = false;
         if let Some(after) = self.after {
-            block.push(now(), Event::Start(Start { enforcer: ENFORCER.to_owned(), after }));
+            block.note(Event::Start(Start { enforcer: ENFORCER.to_owned(), after }));
         }
         self.lost.queue += self.shared.dropped.swap(0, Ordering::Relaxed);
         self.lost.late += self.shared.late.swap(0, Ordering::Relaxed);
@@ -204,9 +153,7 @@ impl Writer {
                 // Dropping `done` tells the waiter that there is no record.
                 Job::Write(..) if full => self.lost.spool += 1,
                 Job::Write(entry, done) => {
-                    let (record, opened) = self.attributes.record(&entry);
-                    let event = Event::Decision(Box::new(record));
-                    if block.push_opened(entry.time, event, opened) {
+                    if block.decision(&entry, &mut self.attributes) {
                         records += 1;
                         waiting.extend(done);
                     } else {
@@ -218,19 +165,19 @@ impl Writer {
         // A full disk is not filled further by saying so all the time, but whoever carries the log must be told.
         let told = !full || !flushed.is_empty();
         for gap in self.lost.gaps().filter(|_| told) {
-            block.push(now(), Event::Gap(gap));
+            block.note(Event::Gap(gap));
         }
         let due = stopping || (!flushed.is_empty() && self.counted.elapsed() >= COUNT_INTERVAL);
         let counts = if due { self.metrics.coverage.take(stopping) } else { Vec::new() };
         for tally in &counts {
-            block.push(now(), Event::Counts(tally.clone()));
+            block.note(Event::Counts(tally.clone()));
         }
         let durable = !waiting.is_empty() || !flushed.is_empty();
-        let written = self.log.append(&block.lines, block.count, durable);
+        let written = self.log.append(block.lines(), block.next_seq() - self.next_seq, durable);
         match &written {
             Ok(()) => {
-                self.next_seq += block.count;
-                self.last_time = block.last_time;
+                self.next_seq = block.next_seq();
+                self.last_time = block.last_time();
                 self.after = None;
                 self.metrics.recorded(records);
                 self.complain(None);
@@ -271,12 +218,4 @@ impl Writer {
             tracing::error!(queue, disk, spool, late, size, error, "decisions could not be recorded");
         }
     }
-}
-
-/// By how many milliseconds `time` is before `last`, where that is to be said.
-fn behind(last: Timestamp, time: Timestamp) -> Option<u64> {
-    let milliseconds =
-        |time: Timestamp| i128::from(time.seconds) * 1000 + i128::from(time.nanoseconds / 1_000_000);
-    let behind = milliseconds(last) - milliseconds(time);
-    (behind > i128::from(CLOCK_SECONDS) * 1000).then(|| u64::try_from(behind).unwrap_or(u64::MAX))
 }

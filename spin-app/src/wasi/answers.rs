@@ -3,10 +3,9 @@
 
 use std::time::Instant;
 
-use aecp_contract::manifest::Enforcement;
 use aecp_enforcer::{
     Decided, Reason,
-    obligations::{self, MAX_BODY_BYTES},
+    obligations::MAX_BODY_BYTES,
     record::{Answer, RequestContext},
 };
 use bytes::Bytes;
@@ -63,8 +62,7 @@ pub(super) async fn decide(
         Body::Unread(_) => None,
     };
     let answered = Answered { status, headers: &headers, body: seen };
-    let decided =
-        supported(active.set.decide_read(|table, slots| answered.read(wants, request, table, slots)));
+    let decided = supported(active.set.decide_read(|table, slots| answered.read(request, table, slots)));
     let answer = settle(decided);
     let Ok(permit) = answer.permit() else { return denial(&answer) };
     names.extend(advisory(&answer));
@@ -112,15 +110,16 @@ impl Body {
 
 /// The decision, or a denial if it obliges to what nothing here can do.
 pub(super) fn supported(decided: Decided) -> Decided {
-    let all = decided.obligations().all(|(_, action)| obligations::is_of_bodies(action));
-    if all { decided } else { Decided::denied(Reason::ObligationUnsupported) }
+    if decided.obliges_only_to_bodies() {
+        decided
+    } else {
+        Decided::denied(Reason::ObligationUnsupported)
+    }
 }
 
 /// The names of the ADVISORY policies that are violated.
 pub(super) fn advisory(answer: &Answer) -> impl Iterator<Item = String> {
-    let violated = answer.decided().violated();
-    let advisory = violated.filter(|policy| policy.enforcement == Enforcement::Advisory);
-    advisory.map(|policy| policy.name.clone())
+    answer.decided().advisory().map(|policy| policy.name.clone())
 }
 
 /// The answer with these names in a header.
