@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, thread};
 
 use aecp_contract::native::{TARGETS, Target};
-use wasmtime::{Config, Engine, OptLevel};
+use wasmtime::{Config, Engine, OptLevel, WasmFeatures};
 
 /// The machine code of a core module by the name of the artifact, all targets at once.
 ///
@@ -35,6 +35,13 @@ pub fn compile_for(target: &Target, core: &[u8]) -> Result<Vec<u8>, String> {
     compiled.map_err(|error| format!("{error:#}"))
 }
 
+/// What wasmtime has if another crate in the same build asks for it, and then writes into the code: enforcers that were
+/// built without it would not run that.
+const OPTIONAL: WasmFeatures = WasmFeatures::COMPONENT_MODEL
+    .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::THREADS);
+
 fn config(target: &Target) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config
@@ -48,7 +55,8 @@ fn config(target: &Target) -> wasmtime::Result<Config> {
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .wasm_relaxed_simd(false)
-        .wasm_tail_call(false);
+        .wasm_tail_call(false)
+        .wasm_features(OPTIONAL, false);
     Ok(config)
 }
 
