@@ -136,7 +136,7 @@ impl World {
         let channel = "prod".parse().unwrap();
         let base = store.base(&channel, &roots).await.unwrap();
         let examined = examine(&sources, &base, &BTreeMap::new(), &mut |_| ()).unwrap();
-        let accepted = examined.accepted.expect("the set is accepted");
+        let accepted = examined.accepted.unwrap();
         let issued = aecp_enforcer::now();
         let later = |seconds| Timestamp { seconds: issued.seconds + seconds, nanoseconds: 0 };
         let publication = Publication { channel, issued, expires: later(3600), stale: later(7200) };
