@@ -11,9 +11,11 @@ use std::{thread, time::Duration};
 const TICK: Duration = Duration::from_millis(10);
 
 /// The most bytes of stack that a decision may use.
+#[cfg(feature = "interpreter")]
 const MAX_STACK_BYTES: usize = 256 << 10;
 
 /// The most calls within calls in interpreted code.
+#[cfg(feature = "interpreter")]
 const MAX_RECURSION: usize = 256;
 
 /// Runs policy modules; cheap to clone, one for the whole process.
@@ -21,6 +23,7 @@ const MAX_RECURSION: usize = 256;
 pub struct Engine {
     #[cfg(feature = "host")]
     native: wasmtime::Engine,
+    #[cfg(feature = "interpreter")]
     interpreter: wasmi::Engine,
 }
 
@@ -38,6 +41,7 @@ impl Engine {
         Ok(Self {
             #[cfg(feature = "host")]
             native: native_engine()?,
+            #[cfg(feature = "interpreter")]
             interpreter: wasmi::Engine::new(&interpreter_config()),
         })
     }
@@ -47,6 +51,7 @@ impl Engine {
         &self.native
     }
 
+    #[cfg(feature = "interpreter")]
     pub(crate) fn interpreter(&self) -> &wasmi::Engine {
         &self.interpreter
     }
@@ -91,6 +96,7 @@ fn native_config() -> wasmtime::Config {
 }
 
 /// The same features, as far as wasmi has them; time is limited by fuel.
+#[cfg(feature = "interpreter")]
 fn interpreter_config() -> wasmi::Config {
     let mut config = wasmi::Config::default();
     config

@@ -3,28 +3,22 @@
 //! Both give the same decisions (the differential tests hold them together); only the speed differs, so which
 //! one runs is shown ([`Execution`]) and never chosen by a request.
 
+#[cfg(feature = "interpreter")]
 mod interpreted;
 #[cfg(feature = "host")]
 mod native;
+#[cfg(feature = "interpreter")]
+mod shape;
 
 use std::sync::Arc;
 
 use aecp_contract::{
     refusal::{Code, Refusal},
-    slots::{ARENA_BASE, ARENA_SIZE, DECIDE_EXPORT, SlotBuffer},
+    slots::SlotBuffer,
     verdict::{Counts, Verdict},
 };
 
 use crate::{engine::Engine, policy::DecisionError, source::VerifiedRelease};
-
-/// The most bytes that a policy module's memory may have.
-const MAX_MEMORY_BYTES: usize = 64 << 20;
-
-/// The most entries that a policy module's table may have.
-const MAX_TABLE_ELEMENTS: usize = 100_000;
-
-/// The memory that the core module exports.
-const MEMORY_EXPORT: &str = "memory";
 
 /// How a policy set is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +56,7 @@ pub trait Evaluation: Send + Sync {
 pub(crate) enum Module {
     #[cfg(feature = "host")]
     Native(wasmtime::Module),
+    #[cfg(feature = "interpreter")]
     Interpreted(wasmi::Module),
     Composed(Arc<dyn Evaluation>),
 }
@@ -70,12 +65,14 @@ pub(crate) enum Module {
 pub(crate) enum Instance {
     #[cfg(feature = "host")]
     Native(native::Instance),
+    #[cfg(feature = "interpreter")]
     Interpreted(Box<interpreted::Instance>),
     Composed(Arc<dyn Evaluation>),
 }
 
 impl Module {
     /// The interpreted form of a core module.
+    #[cfg(feature = "interpreter")]
     pub(crate) fn interpreted(engine: &Engine, core: &[u8]) -> Result<Self, Refusal> {
         let module = interpreted::load(engine.interpreter(), core)?;
         interpreted::shape(&module).check()?;
@@ -103,7 +100,7 @@ impl Module {
     }
 
     /// A guest can map no code.
-    #[cfg(not(feature = "host"))]
+    #[cfg(all(feature = "interpreter", not(feature = "host")))]
     pub(crate) fn native(_: &Engine, _: &VerifiedRelease) -> Result<Result<Self, String>, Refusal> {
         Ok(Err("this host cannot map machine code".to_owned()))
     }
@@ -112,6 +109,7 @@ impl Module {
         match self {
             #[cfg(feature = "host")]
             Self::Native(module) => native::Instance::new(engine.native(), module).map(Instance::Native),
+            #[cfg(feature = "interpreter")]
             Self::Interpreted(module) => interpreted::Instance::new(engine.interpreter(), module)
                 .map(|instance| Instance::Interpreted(Box::new(instance))),
             Self::Composed(evaluation) => Ok(Instance::Composed(Arc::clone(evaluation))),
@@ -135,6 +133,7 @@ impl Instance {
                 let address = instance.decide(image, count, limit)?;
                 read(instance.memory(), address)
             }
+            #[cfg(feature = "interpreter")]
             Self::Interpreted(instance) => {
                 let address = instance.decide(image, count, limit)?;
                 read(instance.memory(), address)
@@ -142,56 +141,6 @@ impl Instance {
             Self::Composed(evaluation) => evaluation.decide(slots)?.checked(counts),
         };
         verdict.map_err(|error| DecisionError::Trap(error.to_string()))
-    }
-}
-
-/// Copies the slots' image to its place in a module's memory.
-fn fill_arena(memory: &mut [u8], image: &[u8]) -> Result<(), DecisionError> {
-    let base = ARENA_BASE as usize;
-    memory
-        .get_mut(base..base + image.len())
-        .ok_or_else(|| DecisionError::Trap("its memory is smaller than the arena".to_owned()))?
-        .copy_from_slice(image);
-    Ok(())
-}
-
-/// What a module shows to its host, whichever engine loaded it.
-struct Shape {
-    /// One of its imports, if it has any.
-    import: Option<(String, String)>,
-    /// The exported memory: bytes at the start, and whether it can grow.
-    memory: Option<(u64, bool)>,
-    /// The exported function's parameters and results.
-    decide: Option<(Vec<String>, Vec<String>)>,
-}
-
-impl Shape {
-    /// Refuses what is not a policy module.
-    fn check(self) -> Result<(), Refusal> {
-        if let Some((module, name)) = self.import {
-            let name = format!("{module:.80}.{name:.80}");
-            return Err(invalid(format!("the module imports `{name}`; policies import nothing")));
-        }
-        let Some((bytes, grows)) = self.memory else {
-            return Err(invalid(format!("the module exports no memory `{MEMORY_EXPORT}`")));
-        };
-        if grows {
-            return Err(invalid("the module's memory can grow; it must be fixed".to_owned()));
-        }
-        if bytes < u64::from(ARENA_BASE + ARENA_SIZE) || bytes > MAX_MEMORY_BYTES as u64 {
-            let range = format!("{} to {MAX_MEMORY_BYTES}", ARENA_BASE + ARENA_SIZE);
-            return Err(invalid(format!("the module's memory has {bytes} bytes, not {range}")));
-        }
-        let Some((parameters, results)) = self.decide else {
-            return Err(invalid(format!("the module exports no function `{DECIDE_EXPORT}`")));
-        };
-        if parameters != ["i32", "i32"] || results != ["i32"] {
-            let (parameters, results) = (parameters.join(", "), results.join(", "));
-            let detail =
-                format!("`{DECIDE_EXPORT}` is ({parameters}) -> ({results}), not (i32, i32) -> i32");
-            return Err(invalid(detail));
-        }
-        Ok(())
     }
 }
 

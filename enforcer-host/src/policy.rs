@@ -12,7 +12,7 @@ use aecp_contract::{
     dsse::parse_json,
     manifest::{Manifest, Point},
     refusal::{Code, Refusal},
-    release::{CORE_MODULE, MANIFEST},
+    release::MANIFEST,
     request::{AttributeTable, AuthZenRequest, RequestError},
     slots::{MAX_ATTRIBUTES, SlotBuffer},
     verdict::{Counts, Verdict},
@@ -73,10 +73,11 @@ impl PolicyPre {
     /// # Errors
     /// [`Code::UnsupportedAbi`], [`Code::TooLarge`], [`Code::Truncated`] or [`Code::Malformed`] for a manifest
     /// that cannot be read or does not hold together, and [`Code::InvalidModule`].
+    #[cfg(feature = "interpreter")]
     pub fn load(engine: &Engine, release: &VerifiedRelease) -> Result<Self, Refusal> {
         let manifest = read_manifest(release.artifact(MANIFEST)?)?;
         // Every release has one: what it says must not depend on who asks.
-        let core = release.artifact(CORE_MODULE)?;
+        let core = release.artifact(aecp_contract::release::CORE_MODULE)?;
         let clauses = KeptClauses::of(release);
         let reason = match Module::native(engine, release)? {
             Ok(module) => return Self::new(engine, module, Execution::Native, manifest, clauses),

@@ -70,6 +70,8 @@ pub struct Config {
     pub env: Vec<(String, OsString)>,
     /// How long an invocation may take.
     pub timeout: Duration,
+    /// How long processes have to end, of which the runtime has 30 %.
+    pub shutdown: Duration,
     /// Whether processes are stopped between invocations.
     pub freeze: bool,
     /// Where the processes' output goes, appended to; without it, to this process's standard error.
@@ -88,6 +90,7 @@ impl Config {
             extensions: Vec::new(),
             env: Vec::new(),
             timeout: Duration::from_secs(3),
+            shutdown: SHUTDOWN,
             freeze: true,
             log: None,
         }

@@ -1,6 +1,8 @@
 //! What outlives an instance: a key-value store, which other instances of the component use at the same time.
 
+#[cfg(not(feature = "sealed"))]
 use aecp_contract::refusal::{Code, Refusal};
+#[cfg(not(feature = "sealed"))]
 use aecp_enforcer::objects::{Object, Objects};
 
 /// The store. Whoever writes reads what it wrote; others may see it later.
@@ -36,11 +38,13 @@ impl<K: KeyValue> Kept<'_, K> {
         self.0.set(&format!("{PREFIX}{key}"), value)
     }
 
+    #[cfg(not(feature = "sealed"))]
     pub(crate) fn delete(&self, key: &str) -> Result<(), Failed> {
         self.0.delete(&format!("{PREFIX}{key}"))
     }
 }
 
+#[cfg(not(feature = "sealed"))]
 impl<K: KeyValue> Objects for Kept<'_, K> {
     async fn get(&self, key: &str, limit: u64, _: Option<&str>) -> Result<Option<Object>, Refusal> {
         let refusal = |code, detail: &str| Refusal::new(code, format!("`{key}`: {detail}"));

@@ -10,7 +10,10 @@ use wasmi::{
     TypedFunc,
 };
 
-use super::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, MEMORY_EXPORT, Shape, fill_arena, invalid};
+use super::{
+    invalid,
+    shape::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, MEMORY_EXPORT, Shape, fill_arena},
+};
 use crate::policy::DecisionError;
 
 /// Bytes of a page of memory.

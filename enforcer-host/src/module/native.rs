@@ -5,7 +5,7 @@ use wasmtime::{
     Engine, ExternType, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc,
 };
 
-use super::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, MEMORY_EXPORT, Shape, fill_arena};
+use super::shape::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, MEMORY_EXPORT, Shape, fill_arena};
 use crate::{policy::DecisionError, source::SignedCode};
 
 /// A call that was seen running at this many ticks of the engine is ended whatever its limit: after about 100 ms.

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    Config, Exits, Failure, INIT, Invocation, MAX_PAYLOAD, SHUTDOWN,
+    Config, Exits, Failure, INIT, Invocation, MAX_PAYLOAD,
     api::Api,
     processes::Processes,
     state::{Extension, Phase, State},
@@ -201,13 +201,14 @@ impl Emulator {
 
     async fn shut_down(&mut self, reason: &str) -> Exits {
         let began = Instant::now();
-        let left = || SHUTDOWN.saturating_sub(began.elapsed());
+        let whole = self.config.shutdown;
+        let left = || whole.saturating_sub(began.elapsed());
         self.state.send_modify(|state| state.phase = Phase::Shutdown);
         self.processes.thaw();
         let names: Vec<String> = self.processes.names().cloned().collect();
         self.processes.signal(RUNTIME, Signal::SIGTERM);
         let runtime: Vec<String> = names.iter().filter(|name| *name == RUNTIME).cloned().collect();
-        let _ = timeout(SHUTDOWN.mul_f64(0.3), self.ended(&runtime)).await;
+        let _ = timeout(whole.mul_f64(0.3), self.ended(&runtime)).await;
         self.processes.signal(RUNTIME, Signal::SIGKILL);
         self.state.send_modify(|state| state.shut_down(reason, left()));
         for name in names.iter().filter(|name| !self.state.borrow().wants_shutdown(name)) {

@@ -40,6 +40,8 @@ impl Folder {
             env: vec![("SEEN".to_owned(), self.0.path().join("seen").into())],
             log: Some(self.0.path().join("log")),
             timeout: Duration::from_secs(30),
+            // Python is slow to end where all processors are busy.
+            shutdown: Duration::from_secs(6),
             ..Config::new([self.program("runtime", include_str!("runtime.py"))])
         }
     }

@@ -3,15 +3,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
 
+mod corpus;
+mod edge;
+#[path = "../helpers/mod.rs"]
 mod helpers;
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Output};
+use std::fs;
 
-use aecp_enforcer::component::{ComponentConfig, ComponentServer, Limits};
+use aecp_enforcer::component::ComponentServer;
 use aecp_integration_tests::guest;
+use edge::{compose, publish, serve, web_store};
 use helpers::{aecp, err, out, url};
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 const SET: &str = r#"
@@ -22,71 +25,9 @@ POLICY no_secrets {
 }
 "#;
 
-/// A folder with keys, a set and its first release.
-fn folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("set")).unwrap();
-    fs::write(folder.path().join("set/paths.aecp"), SET).unwrap();
-    assert!(aecp(folder.path(), &["keygen", "--out", "keys"]).status.success());
-    publish(folder.path());
-    folder
-}
-
-fn publish(folder: &Path) {
-    let store = url(&folder.join("store"));
-    let published = aecp(
-        folder,
-        &["publish", "set", "--store", &store, "--channel", "prod", "--key", "keys/private.pem"],
-    );
-    assert!(published.status.success(), "{}", err(&published));
-}
-
-fn compose(folder: &Path, component: &str, arguments: &[&str]) -> Output {
-    let component = guest::component(component);
-    let component = component.to_str().unwrap();
-    aecp(folder, &[&["compose", "--component", component, "--out", "composed.wasm"], arguments].concat())
-}
-
-/// `composed.wasm` of the folder, served.
-async fn serve(folder: &Path, settings: &[(&str, &str)], outbound: &[SocketAddr]) -> ComponentServer {
-    let root = fs::read_to_string(folder.join("keys/root.json")).unwrap();
-    let given = [("aecp_root", root.as_str()), ("aecp_channel", "prod")];
-    let settings = given.iter().chain(settings);
-    let settings: BTreeMap<_, _> =
-        settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    ComponentServer::start(ComponentConfig {
-        component: folder.join("composed.wasm"),
-        settings,
-        state: folder.join("state"),
-        outbound: outbound.iter().map(|address| address.to_string().parse().unwrap()).collect(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        limits: Limits::default(),
-    })
-    .await
-    .unwrap()
-}
-
 async fn ask(server: &ComponentServer, path: &str) -> (u16, String) {
     let response = reqwest::get(format!("http://{}/{path}", server.address())).await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
-}
-
-/// The folder's files over HTTP, as an object store has them.
-async fn web_store(folder: &Path) -> SocketAddr {
-    let folder = folder.to_owned();
-    let get = move |uri: axum::http::Uri| {
-        let file = folder.join(uri.path().trim_start_matches('/'));
-        async move {
-            match fs::read(file) {
-                Ok(bytes) => (axum::http::StatusCode::OK, bytes),
-                Err(_) => (axum::http::StatusCode::NOT_FOUND, Vec::new()),
-            }
-        }
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(get)).await });
-    address
 }
 
 fn code(text: &str) -> String {
@@ -95,7 +36,7 @@ fn code(text: &str) -> String {
 
 #[test]
 fn a_denied_request_never_reaches_the_application_below() {
-    let folder = folder();
+    let folder = edge::folder(SET);
     let folder = folder.path();
     let app = guest::component("probe");
     let composed = compose(folder, "middleware", &["--app", app.to_str().unwrap()]);
@@ -117,7 +58,7 @@ fn a_denied_request_never_reaches_the_application_below() {
 
 #[test]
 fn a_sealed_component_decides_without_a_store_and_refuses_an_older_release_than_it_had() {
-    let folder = folder();
+    let folder = edge::folder(SET);
     let folder = folder.path();
     let app = guest::component("probe");
     let app = app.to_str().unwrap();
@@ -167,7 +108,7 @@ fn a_sealed_component_decides_without_a_store_and_refuses_an_older_release_than_
 
 #[test]
 fn what_would_not_be_believed_or_does_not_fit_is_not_composed() {
-    let folder = folder();
+    let folder = edge::folder(SET);
     let folder = folder.path();
     let store = url(&folder.join("store"));
     let release = ["--store", &store, "--channel", "prod", "--root", "keys/root.json"];
