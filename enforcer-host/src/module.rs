@@ -18,7 +18,9 @@ use aecp_contract::{
     verdict::{Counts, Verdict},
 };
 
-use crate::{engine::Engine, policy::DecisionError, source::VerifiedRelease};
+#[cfg(feature = "interpreter")]
+use crate::source::VerifiedRelease;
+use crate::{engine::Engine, policy::DecisionError};
 
 /// How a policy set is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +107,10 @@ impl Module {
         Ok(Err("this host cannot map machine code".to_owned()))
     }
 
+    #[cfg_attr(
+        not(feature = "interpreter"),
+        expect(unused_variables, reason = "what is composed has neither")
+    )]
     pub(crate) fn instantiate(&self, engine: &Engine) -> Result<Instance, DecisionError> {
         match self {
             #[cfg(feature = "host")]
@@ -119,24 +125,26 @@ impl Module {
 
 impl Instance {
     /// Decides within `limit` instructions.
+    #[cfg_attr(
+        not(feature = "interpreter"),
+        expect(unused_variables, reason = "what is composed has neither")
+    )]
     pub(crate) fn decide(
         &mut self,
         slots: &SlotBuffer,
         limit: u64,
         counts: Counts,
     ) -> Result<Verdict, DecisionError> {
-        let (image, count) = (slots.bytes(), slots.count() as u32);
-        let read = |memory: &[u8], address| Verdict::read(memory, address, counts);
         let verdict = match self {
             #[cfg(feature = "host")]
             Self::Native(instance) => {
-                let address = instance.decide(image, count, limit)?;
-                read(instance.memory(), address)
+                let address = instance.decide(slots, limit)?;
+                Verdict::read(instance.memory(), address, counts)
             }
             #[cfg(feature = "interpreter")]
             Self::Interpreted(instance) => {
-                let address = instance.decide(image, count, limit)?;
-                read(instance.memory(), address)
+                let address = instance.decide(slots, limit)?;
+                Verdict::read(instance.memory(), address, counts)
             }
             Self::Composed(evaluation) => evaluation.decide(slots)?.checked(counts),
         };

@@ -159,6 +159,31 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The same request as an event of API Gateway (REST), as AWS Lambda gets it.
+    #[must_use]
+    pub fn event(&self) -> Value {
+        let lists = |pairs: &[(&str, String)]| {
+            let mut lists: Map<String, Value> = Map::new();
+            for (name, value) in pairs {
+                let list = lists.entry(*name).or_insert_with(|| json!([]));
+                list.as_array_mut().expect("a list").push(json!(value));
+            }
+            lists
+        };
+        json!({
+            "resource": "/{proxy+}",
+            "path": self.path,
+            "httpMethod": self.method,
+            "multiValueHeaders": lists(&self.headers),
+            "multiValueQueryStringParameters": lists(&self.query),
+            "requestContext": { "identity": { "sourceIp": "127.0.0.1" }, "requestId": "1" },
+            "body": self.body,
+            "isBase64Encoded": false,
+        })
+    }
+}
+
 /// What a decision comes to, as a caller of any point of enforcement can see it: of a denial all that led to it, in the bytes
 /// in which it was told; of what is allowed, the ADVISORY policies that it violates, by name.
 ///
@@ -193,4 +218,29 @@ pub fn of_sidecar(line: &str) -> String {
     let advisory = violated.filter(|policy| policy["enforcement"] == "ADVISORY");
     let names: Vec<&str> = advisory.filter_map(|policy| policy["policy"].as_str()).collect();
     allowance(&names.join(","))
+}
+
+/// What of a sidecar's answer a caller of AWS Lambda is told: of a denial the BLOCKING policies that led to it.
+///
+/// # Panics
+/// If it is none.
+#[must_use]
+pub fn told_by_lambda(line: &str) -> String {
+    if !line.starts_with("{\"decision\":\"DENY\"") {
+        return of_sidecar(line);
+    }
+    let line: Value = serde_json::from_str(line).expect("an answer");
+    let against =
+        ["violated", "indeterminate"].map(|list| line[list].as_array().expect("a list").clone());
+    let blocking = against.iter().flatten().filter(|policy| policy["enforcement"] == "BLOCKING");
+    let mut names: Vec<&str> = blocking.filter_map(|policy| policy["policy"].as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    denied_by(line["reason"].as_str().unwrap_or("denied"), &names)
+}
+
+/// A denial with this code, by these policies.
+#[must_use]
+pub fn denied_by(code: &str, policies: &[&str]) -> String {
+    format!("DENY {code} {}", policies.join(","))
 }

@@ -19,8 +19,9 @@ pub(crate) struct Settings {
     /// The trust root that is pinned.
     pub(crate) root: TrustRoot,
     pub(crate) channel: Name,
-    /// Where releases are fetched; `None` only where one is sealed in.
-    pub(crate) store: Option<Place>,
+    /// Where releases are fetched.
+    #[cfg(not(feature = "sealed"))]
+    pub(crate) store: Place,
     /// About how often a newer release is looked for.
     pub(crate) poll: Duration,
     /// Where requests go that may go on; `None` only in middleware.
@@ -73,7 +74,6 @@ impl Settings {
     /// [`SettingError`], the first one.
     pub(crate) fn read(all: impl IntoIterator<Item = (String, String)>) -> Result<Self, SettingError> {
         let given = Given(all.into_iter().filter(|(_, text)| !text.trim().is_empty()).collect());
-        let needs_store = !cfg!(feature = "sealed");
         let needs_upstream = !cfg!(feature = "middleware");
         Ok(Self {
             root: given.needed("aecp_root", |text| {
@@ -81,10 +81,10 @@ impl Settings {
                     .map_err(|refusal| format!("is no trust root: {refusal}"))
             })?,
             channel: given.needed("aecp_channel", parsed)?,
-            store: if needs_store {
-                given.place("aecp_store", "aecp_store_authorization", true)?
-            } else {
-                None
+            #[cfg(not(feature = "sealed"))]
+            store: Place {
+                base: given.needed("aecp_store", parsed)?,
+                authorization: given.text("aecp_store_authorization").map(str::to_owned),
             },
             poll: given.span("aecp_poll", Duration::from_secs(30))?,
             upstream: if needs_upstream { Some(given.needed("aecp_upstream", parsed)?) } else { None },
@@ -101,7 +101,7 @@ impl Settings {
             }),
             bucket: given.text("aecp_key_value_store").unwrap_or("default").to_owned(),
             audit: Audit {
-                place: given.place("aecp_audit_store", "aecp_audit_authorization", false)?,
+                place: given.place("aecp_audit_store", "aecp_audit_authorization")?,
                 key: given.optional("aecp_audit_key", Audit::read_key)?,
                 instance: given.optional("aecp_instance", Audit::read_instance)?,
                 every: given.span("aecp_audit_every", Duration::from_secs(60))?,
@@ -140,15 +140,9 @@ impl Given {
         self.optional(name, read)?.ok_or_else(|| SettingError { name, wrong: "is missing".to_owned() })
     }
 
-    fn place(
-        &self,
-        name: &'static str,
-        authorization: &str,
-        needed: bool,
-    ) -> Result<Option<Place>, SettingError> {
-        let base = if needed { Some(self.needed(name, parsed)?) } else { self.optional(name, parsed)? };
+    fn place(&self, name: &'static str, authorization: &str) -> Result<Option<Place>, SettingError> {
         let authorization = self.text(authorization).map(str::to_owned);
-        Ok(base.map(|base| Place { base, authorization }))
+        Ok(self.optional(name, parsed)?.map(|base| Place { base, authorization }))
     }
 
     fn span(&self, name: &'static str, default: Duration) -> Result<Duration, SettingError> {

@@ -3,7 +3,7 @@
 
 use aecp_contract::{
     refusal::Refusal,
-    slots::{ARENA_BASE, DECIDE_EXPORT},
+    slots::{ARENA_BASE, DECIDE_EXPORT, SlotBuffer},
 };
 use wasmi::{
     Engine, ExternType, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TrapCode,
@@ -75,8 +75,10 @@ impl Instance {
         Ok(Self { store, memory, decide })
     }
 
-    pub(super) fn decide(&mut self, image: &[u8], count: u32, limit: u64) -> Result<u32, DecisionError> {
-        fill_arena(self.memory.data_mut(&mut self.store), image)?;
+    /// Decides within `limit` instructions; where in its memory the verdict is.
+    pub(super) fn decide(&mut self, slots: &SlotBuffer, limit: u64) -> Result<u32, DecisionError> {
+        let count = slots.count() as u32;
+        fill_arena(self.memory.data_mut(&mut self.store), slots.bytes())?;
         self.store.set_fuel(limit.min(MAX_FUEL)).map_err(|error| failure(&error))?;
         self.decide.call(&mut self.store, (ARENA_BASE, count)).map_err(|error| failure(&error))
     }

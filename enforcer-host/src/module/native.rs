@@ -1,6 +1,6 @@
 //! Machine code that the compiler made with wasmtime's Cranelift, mapped by wasmtime's runtime.
 
-use aecp_contract::slots::{ARENA_BASE, DECIDE_EXPORT};
+use aecp_contract::slots::{ARENA_BASE, DECIDE_EXPORT, SlotBuffer};
 use wasmtime::{
     Engine, ExternType, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc,
 };
@@ -76,8 +76,10 @@ impl Instance {
         Ok(Self { store, memory, decide })
     }
 
-    pub(super) fn decide(&mut self, image: &[u8], count: u32, limit: u64) -> Result<u32, DecisionError> {
-        fill_arena(self.memory.data_mut(&mut self.store), image)?;
+    /// Decides within `limit` instructions; where in its memory the verdict is.
+    pub(super) fn decide(&mut self, slots: &SlotBuffer, limit: u64) -> Result<u32, DecisionError> {
+        let count = slots.count() as u32;
+        fill_arena(self.memory.data_mut(&mut self.store), slots.bytes())?;
         restart_clock(&mut self.store, ticks(limit));
         self.decide.call(&mut self.store, (ARENA_BASE, count)).map_err(failure)
     }

@@ -101,7 +101,16 @@ impl Function {
 
     /// A function whose configuration is changed before it starts.
     pub(crate) async fn with(runtime: Runtime<'_>, change: impl FnOnce(&mut Config)) -> Self {
-        let published = Published::new(POLICIES).await;
+        Self::deciding(POLICIES, runtime, change).await
+    }
+
+    /// A function before which these policies decide.
+    pub(crate) async fn deciding(
+        policies: &str,
+        runtime: Runtime<'_>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let published = Published::new(policies).await;
         let task = published.path("task");
         fs::create_dir(&task).unwrap();
         let own = |path: String| Path::new(env!("CARGO_MANIFEST_DIR")).join(path);

@@ -12,6 +12,7 @@
     reason = "helpers of tests: what fails must fail loudly"
 )]
 
+mod corpus;
 mod deploy;
 mod events;
 mod freezing;

@@ -187,9 +187,7 @@ impl Guard {
 
     async fn look(&self) -> Result<(), Refusal> {
         #[cfg(not(feature = "sealed"))]
-        if let Some(place) = &self.settings.store {
-            self.keeper.poll(&Web(place), &Kept(&self.store)).await?;
-        }
+        self.keeper.poll(&Web(&self.settings.store), &Kept(&self.store)).await?;
         Ok(())
     }
 }
