@@ -2,15 +2,19 @@
 
 locals {
   blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
-  # An action of the role is allowed only below these paths; whatever it is not about is not restricted by it.
+  # An action of the role is allowed only below these paths; whatever it is not about is not restricted by it. Names are
+  # listed by the same action as blobs are read: the function and enforcers may, uploaders below their own prefix.
   where  = "(!(ActionMatches{'${local.blobs}/%s'})) OR (%s)"
+  read   = "(!(ActionMatches{'${local.blobs}/read'} AND NOT SubOperationMatches{'Blob.List'})) OR (%s)"
+  list   = "(!(ActionMatches{'${local.blobs}/read'} AND SubOperationMatches{'Blob.List'})) OR (@Request[${local.blobs}:prefix] StringLike '%s*')"
   path   = "@Resource[${local.blobs}:path] StringLike '%s*'"
   writes = ["write", "add/action"]
 
   published = [for prefix in ["blobs", "releases", "legislation", "channels", "root", "reports"] : "${prefix}/"]
   served    = [for prefix in ["blobs", "releases", "channels", "root"] : "${prefix}/"]
 
-  may_read  = { for who, paths in local.reads : who => format(local.where, "read", join(" OR ", [for path in paths : format(local.path, path)])) }
+  may_read  = { for who, paths in local.reads : who => format(local.read, join(" OR ", [for path in paths : format(local.path, path)])) }
+  may_list  = { for set in keys(var.uploaders) : "uploader/${set}" => " AND (${format(local.list, "reports/${set}/")})" }
   may_write = { for who, paths in local.puts : who => join(" AND ", [for action in local.writes : "(${format(local.where, action, join(" OR ", [for path in paths : format(local.path, path)]))})"]) }
 
   reads = merge(
@@ -25,7 +29,7 @@ locals {
     { for log in keys(var.enforcers) : "enforcer/${log}" => ["openings/${log}/", "openings/${log}-"] },
     { for log in keys(var.enforcers) : "recorder/${log}" => ["audit/${log}/", "audit/${log}-"] },
   )
-  conditions = { for who in keys(local.reads) : who => "(${local.may_read[who]}) AND ${local.may_write[who]}" }
+  conditions = { for who in keys(local.reads) : who => "(${local.may_read[who]}) AND ${local.may_write[who]}${lookup(local.may_list, who, "")}" }
 }
 
 resource "azurerm_role_definition" "blobs" {
