@@ -180,3 +180,20 @@ def azure(module, needs):
         yield from needs(begins.endswith('/blobs/inbox/"'), "the trigger is not restricted to inbox/")
     (_, function), = module.bodies("azurerm_function_app_flex_consumption")
     yield from needs(function["instance_memory_in_mb"] == 512, "the function has other limits")
+
+
+def template(text, seven_years):
+    """The same of the SAM template, as far as its text says it."""
+    buckets = text.count("Type: AWS::S3::Bucket\n")
+    for what, holds in [
+        ("a bucket may become public", text.count("BlockPublicAcls: true, BlockPublicPolicy: true, IgnorePublicAcls: true, "
+                                                  "RestrictPublicBuckets: true") == buckets),
+        ("a bucket has no versions", text.count("VersioningConfiguration: {Status: Enabled}") == buckets),
+        ("logs of decisions are not locked", "DefaultRetention: {Mode: !Ref AuditLock, Days: !Ref RetentionDays}" in text),
+        (f"logs must be kept for {seven_years} days at least", f"MinValue: {seven_years}" in text),
+        ("the trigger is not restricted to inbox/", "object: {key: [{prefix: inbox/}]}" in text),
+        ("an identity may do too much", not re.search(r"Action: .*(s3|sqs|sns|logs):(\*|Delete)", text)
+         and len(re.findall(r'Resource: "\*"', text)) == 1),  # of the key's own policy
+    ]:
+        if not holds:
+            yield f"sam: {what}"

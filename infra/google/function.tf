@@ -59,7 +59,7 @@ resource "google_cloud_run_v2_service" "compiler" {
 
 data "google_storage_project_service_account" "storage" {}
 
-# What comes below inbox/, to the function; what it fails on five times, to the dead letters.
+# What comes below inbox/, to the function; what it fails on for some hours, to the dead letters.
 resource "google_pubsub_topic" "inbox" {
   name = "${var.name}-inbox"
 }
@@ -103,7 +103,7 @@ resource "google_pubsub_subscription" "inbox" {
   }
   dead_letter_policy {
     dead_letter_topic     = google_pubsub_topic.dead_letters.id
-    max_delivery_attempts = 5
+    max_delivery_attempts = 20
   }
 }
 
