@@ -14,15 +14,22 @@ mod place;
 #[allow(dead_code, unreachable_pub, reason = "shared with tests that use more of it")]
 #[path = "../../integration-tests/src/python.rs"]
 mod python;
+#[path = "function/receiver.rs"]
+mod receiver;
 
 use std::time::Duration;
 
+use aecp_contract::{
+    report::{Notice, Outcome},
+    trust::TrustRoot,
+};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
     lambda::RuntimeApi,
-    place::{Place, archive, policy},
+    place::{Place, archive, policy, root},
+    receiver::Receiver,
 };
 
 const FINALIZED: &str = "google.cloud.storage.object.v1.finalized";
@@ -84,6 +91,52 @@ async fn cloud_run_posts_events_and_is_told_what_came_of_them() {
 }
 
 #[tokio::test]
+async fn a_receiver_is_notified_of_each_report_and_changes_nothing() {
+    let (place, receiver) = (Place::folder(), Receiver::start().await);
+    let function =
+        place.http(&[("K_SERVICE", "compiler"), ("AECP_NOTIFY", &receiver.url)], "PORT").await;
+    let upload = async |name: &str, bytes: &[u8]| {
+        place.put(&format!("inbox/eu/{name}"), bytes).await;
+        let event = s3_event(&place.bucket(), &[&format!("inbox/eu/{name}")]);
+        let request = Client::new().post(&function.url).json(&event);
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let answer = request.header("traceparent", trace).send().await.unwrap();
+        (answer.status(), answer.json::<Value>().await.unwrap()["uploads"][0].clone())
+    };
+    let (_, told) = upload("march.tar.gz", &archive(&policy("eu"))).await;
+    let got = receiver.got().await;
+    let [(media_type, body)] = &got[..] else { panic!("{got:?}") };
+    assert_eq!(media_type, "application/vnd.dsse+json");
+    // Whoever has the trust root can tell that it is from the compiler.
+    let trusted = TrustRoot::pinned(&root()).unwrap();
+    let notice = Notice::verify(body, &trusted).unwrap();
+    assert!(matches!(notice.outcome, Outcome::Accepted { serial: 1, .. }), "{notice:?}");
+    assert_eq!(notice.set.to_string(), "eu");
+    assert_eq!(notice.upload.key, "inbox/eu/march.tar.gz");
+    assert_eq!(format!("{}.html", notice.report.strip_suffix(".json").unwrap()), told["report"]);
+    assert!(place.get(&notice.report).await.is_some());
+    assert!(Notice::verify(&place.get(&notice.report).await.unwrap(), &trusted).is_err());
+    // Rejections, too; and a receiver that fails, or never answers, changes nothing.
+    receiver.answers(500);
+    let (status, told) = upload("wrong.tar.gz", &archive("POLICY {")).await;
+    assert_eq!((status, &told["result"]), (StatusCode::OK, &json!("rejected")));
+    receiver.answers(0);
+    let (status, told) = upload("april.tar.gz", &archive(&policy("de"))).await;
+    assert_eq!((status, &told["serial"]), (StatusCode::OK, &json!(2)));
+    assert_eq!(receiver.got().await.len(), 2);
+    let log = place.log();
+    let failed: Vec<&Value> =
+        log.iter().filter(|line| line["code"] == "notify_failed").map(|line| &line["message"]).collect();
+    assert_eq!(failed, ["the receiver answered 500", "the receiver did not answer in time"]);
+    assert!(!log.iter().any(|line| line.to_string().contains("hush")));
+    // One line for each object says all that operators look for.
+    let line = log.iter().find(|line| line["result"] == "accepted").unwrap();
+    assert_eq!((&line["platform"], &line["set"]), (&json!("cloud_run"), &json!("eu")));
+    assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert!(line["ms"].as_f64().unwrap() > 0.0 && line["phases"]["generate"].is_number(), "{line}");
+}
+
+#[tokio::test]
 async fn an_azure_host_gets_the_answer_that_it_waits_for() {
     let place = Place::folder();
     let function = place.http(&[], "FUNCTIONS_CUSTOMHANDLER_PORT").await;
@@ -124,6 +177,12 @@ async fn lambda_compiles_out_of_s3_whatever_order_events_have() {
         "{told}"
     );
     assert_eq!(place.verified().await, (1, policy("eu")));
+    // The log's line is a metric, too.
+    let log = place.log();
+    let line = log.iter().find(|line| line["result"] == "accepted").unwrap();
+    assert_eq!(line["trace_id"], "1-5bef4de7-ad49b0e87f6ef6c87fc2e700");
+    assert_eq!((&line["FunctionName"], &line["Uploads"]), (&json!("compiler"), &json!(1)));
+    assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "AECP");
     // The older one comes late, and the newer one again, by the other road.
     let told = runtime.invoke(&s3_event("policies", &["inbox/eu/old.tar.gz"])).await.unwrap();
     assert_eq!(told["uploads"][0]["result"], "superseded", "{told}");

@@ -33,6 +33,12 @@ pub const REPORT_PAYLOAD_TYPE: &str = "application/vnd.aecp.report+json";
 /// The most bytes that a report's envelope may have.
 pub const MAX_REPORT_BYTES: usize = 32 << 20;
 
+/// The payload type of notices.
+pub const NOTICE_PAYLOAD_TYPE: &str = "application/vnd.aecp.notice+json";
+
+/// The most bytes that a notice's envelope may have.
+pub const MAX_NOTICE_BYTES: usize = 16 << 10;
+
 /// What was said of one upload.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -186,5 +192,56 @@ impl Report {
         let envelope = Envelope::from_json_within(json, MAX_REPORT_BYTES)?;
         let payload = root.verify(Role::Judicial, REPORT_PAYLOAD_TYPE, &envelope)?;
         parse_json(&payload, MAX_REPORT_BYTES, "the report")
+    }
+}
+
+/// Word of a report to whoever is to be notified of it: what became of which upload, and nothing of what is in it.
+///
+/// ```json
+/// {"set":"hipaa","channel":"prod","upload":{"key":"inbox/hipaa/march.zip","digest":"…","uploaded":"…"},
+///  "outcome":{"result":"accepted","serial":5,"release":"…"},"report":"reports/hipaa/march.zip.1a2b….json"}
+/// ```
+///
+/// The notice of one report may come again; `report` tells that it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notice {
+    /// The set whose inbox it came to.
+    pub set: Name,
+    /// The channel that it is for; `None` if nothing readable said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Name>,
+    /// The upload.
+    pub upload: UploadRef,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The report's key in the store.
+    pub report: String,
+}
+
+impl Notice {
+    /// Of a report that lies at `key`.
+    #[must_use]
+    pub fn of(report: &Report, key: String) -> Self {
+        let (set, channel) = (report.set.clone(), report.channel.clone());
+        Self { set, channel, upload: report.upload.clone(), outcome: report.outcome, report: key }
+    }
+
+    /// Signs the notice with judicial keys.
+    #[must_use]
+    pub fn sign(&self, keys: &[&SigningKey]) -> Envelope {
+        #[expect(clippy::expect_used, reason = "text and numbers always serialise")]
+        let payload = serde_json::to_vec(self).expect("a notice is plain data");
+        Envelope::sign(NOTICE_PAYLOAD_TYPE, &payload, keys)
+    }
+
+    /// Reads a notice that the judicial keys of `root` signed.
+    ///
+    /// # Errors
+    /// [`TrustRoot::verify`]'s and [`crate::refusal::Code::Malformed`].
+    pub fn verify(json: &[u8], root: &TrustRoot) -> Result<Self, Refusal> {
+        let envelope = Envelope::from_json_within(json, MAX_NOTICE_BYTES)?;
+        let payload = root.verify(Role::Judicial, NOTICE_PAYLOAD_TYPE, &envelope)?;
+        parse_json(&payload, MAX_NOTICE_BYTES, "the notice")
     }
 }

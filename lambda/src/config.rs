@@ -77,6 +77,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "AECP_AUDIT_STORE", value_name = "URL")]
     pub(crate) audit_store: Option<String>,
 
+    /// Store for what opens commitments in it, if that is to be another, since one that is immutable could erase nothing
+    #[arg(long, env = "AECP_AUDIT_OPENINGS", value_name = "URL")]
+    pub(crate) audit_openings: Option<String>,
+
     /// How long ago the log of decisions may have been carried to its store when an invocation ends
     #[arg(long, env = "AECP_AUDIT_EVERY", default_value = "0s", value_name = "TIME", value_parser = interval)]
     pub(crate) audit_every: Duration,
@@ -148,7 +152,7 @@ impl Settings {
             limits: Limits::default(),
             explain: false,
             audit: AuditConfig {
-                openings: None,
+                openings: self.audit_openings,
                 store: self.audit_store,
                 // Each environment writes a log of its own, named by its key.
                 instance: None,

@@ -14,7 +14,7 @@ use aecp_contract::{
 
 use zeroize::Zeroizing;
 
-use crate::work::Function;
+use crate::{notify::Notifier, telemetry::Telemetry, work::Function};
 
 /// The most bytes of a key or trust root in a file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -51,7 +51,15 @@ pub(crate) async fn from_environment(variable: Variables<'_>) -> Result<(Platfor
         return Err("AECP_EXPIRES must be above zero and AECP_STALE_AFTER not below it".to_owned());
     }
     let hosted = Hosted { store, keys, root, expires, stale_after, clock: now };
-    Ok((platform, Function::new(hosted, place)))
+    let notifier = variable("AECP_NOTIFY").filter(|url| !url.trim().is_empty());
+    let notifier = notifier.map(|url| Notifier::new(&url)).transpose();
+    let notifier = notifier.map_err(|error| format!("AECP_NOTIFY: {error}"))?;
+    let telemetry = match platform {
+        Platform::Lambda => Telemetry::new("lambda", variable("AWS_LAMBDA_FUNCTION_NAME")),
+        Platform::Http { azure: true, .. } => Telemetry::new("azure_functions", None),
+        Platform::Http { .. } => Telemetry::new("cloud_run", None),
+    };
+    Ok((platform, Function::new(hosted, place, telemetry, notifier)))
 }
 
 fn platform(variable: Variables<'_>) -> Result<Platform, String> {

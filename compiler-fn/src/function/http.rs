@@ -14,7 +14,7 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::work::{Function, log};
+use crate::{telemetry::log, work::Function};
 
 #[derive(Clone)]
 struct Server {
@@ -79,8 +79,9 @@ fn welcome(headers: &HeaderMap) -> Response {
 
 impl Server {
     async fn event(&self, headers: &HeaderMap, body: &Bytes) -> Response {
-        let ce_type = headers.get("ce-type").and_then(|value| value.to_str().ok());
-        match self.function.event(body, ce_type).await {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let trace = header("traceparent").or_else(|| header("x-cloud-trace-context"));
+        match self.function.event(body, header("ce-type"), trace).await {
             Ok(told) if self.azure && told.get("validationResponse").is_none() => {
                 let logs = told["uploads"].as_array().into_iter().flatten().map(Value::to_string);
                 let logs: Vec<String> = logs.collect();

@@ -7,11 +7,14 @@
 //! | `AECP_KEY` | the judicial keys, PKCS#8 PEM or wrapped by a key management service, or the path of a file with them |
 //! | `AECP_ROOT` | the enforcers' trust root, JSON, or the path of a file with it |
 //! | `AECP_EXPIRES`, `AECP_STALE_AFTER` | of releases; 90d and 30d unless they are set |
+//! | `AECP_NOTIFY` | the URL of a receiver that is notified of each report |
 //!
 //! It logs one JSON object a line to standard output.
 
 mod configuration;
 mod http;
+mod notify;
+mod telemetry;
 mod work;
 
 use std::{process::ExitCode, sync::Arc};
@@ -21,7 +24,8 @@ use serde_json::Value;
 
 use crate::{
     configuration::{Platform, from_environment},
-    work::{Function, log},
+    telemetry::log,
+    work::Function,
 };
 
 #[tokio::main]
@@ -44,7 +48,10 @@ async fn run(platform: Platform, function: Arc<Function>) -> Result<(), String> 
         Platform::Lambda => {
             let handler = service_fn(|event: LambdaEvent<Value>| {
                 let function = function.clone();
-                async move { function.event(event.payload.to_string().as_bytes(), None).await }
+                async move {
+                    let trace = event.context.xray_trace_id.as_deref();
+                    function.event(event.payload.to_string().as_bytes(), None, trace).await
+                }
             });
             lambda_runtime::run(handler).await.map_err(|error| error.to_string())
         }

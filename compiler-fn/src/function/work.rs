@@ -7,26 +7,43 @@ use aecp_compiler::hosted::{
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use crate::{
+    notify::Notifier,
+    telemetry::{Telemetry, add_times, log},
+};
+
 /// The function.
 pub(crate) struct Function {
     hosted: Hosted,
     place: Place,
+    telemetry: Telemetry,
+    notifier: Option<Notifier>,
     /// Compilations take a processor each and a good deal of memory; what comes meanwhile waits.
     room: Semaphore,
 }
 
 impl Function {
-    pub(crate) fn new(hosted: Hosted, place: Place) -> Self {
+    pub(crate) fn new(
+        hosted: Hosted,
+        place: Place,
+        telemetry: Telemetry,
+        notifier: Option<Notifier>,
+    ) -> Self {
         let room = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { hosted, place, room: Semaphore::new(room) }
+        Self { hosted, place, telemetry, notifier, room: Semaphore::new(room) }
     }
 
-    /// Deals with an event: JSON, of which a CloudEvent in binary mode has its type in a header. What came of each object
-    /// of it is told.
+    /// Deals with an event: JSON, of which a CloudEvent in binary mode has its type in a header. `trace` is the header by
+    /// which the platform names the trace, if it does. What came of each object of it is told.
     ///
     /// # Errors
     /// Something failed that may not fail the next time: the event should be delivered again.
-    pub(crate) async fn event(&self, body: &[u8], ce_type: Option<&str>) -> Result<Value, String> {
+    pub(crate) async fn event(
+        &self,
+        body: &[u8],
+        ce_type: Option<&str>,
+        trace: Option<&str>,
+    ) -> Result<Value, String> {
         let event = match ce_type {
             Some(ce_type) => binary_cloud_event(ce_type, body),
             None => parse(body),
@@ -36,7 +53,7 @@ impl Function {
             Event::Handshake(code) => return Ok(json!({ "validationResponse": code })),
             Event::Nothing(why) => {
                 let told = json!({ "level": "info", "result": "ignored", "message": why });
-                log(&told);
+                self.telemetry.tell(&told, trace);
                 return Ok(json!({ "uploads": [told] }));
             }
         };
@@ -47,7 +64,7 @@ impl Function {
                 Err(told) => failed.push(told),
             }
         }
-        uploads.iter().chain(&failed).for_each(log);
+        uploads.iter().chain(&failed).for_each(|told| self.telemetry.tell(told, trace));
         // Every other object was dealt with; when the event comes again they have their reports.
         match failed.first() {
             Some(told) => Err(told["message"].as_str().unwrap_or_default().to_owned()),
@@ -62,7 +79,7 @@ impl Function {
             return Ok(json!({ "level": "info", "result": "ignored", "message": why }));
         };
         let failed = |message: String| json!({ "level": "error", "result": "failed", "key": key, "message": message });
-        let _room = self.room.acquire().await.map_err(|error| failed(error.to_string()))?;
+        let room = self.room.acquire().await.map_err(|error| failed(error.to_string()))?;
         let answered =
             match self.hosted.on_upload(key).await.map_err(|error| failed(error.to_string()))? {
                 Answer::Reported(answered) => answered,
@@ -72,19 +89,23 @@ impl Function {
                     );
                 }
             };
+        drop(room);
+        if let Some(notifier) = &self.notifier
+            && let Err(why) = notifier.tell(&answered, &self.hosted.keys).await
+        {
+            log(&json!({ "level": "warn", "code": "notify_failed", "key": key, "message": why }));
+        }
         let mut told = json!(answered.report.outcome);
         told["level"] = "info".into();
         told["key"] = key.into();
+        told["set"] = json!(answered.report.set);
         told["channel"] = json!(answered.report.channel);
         told["report"] = format!("{}.html", answered.key).into();
         told["again"] = answered.again.into();
+        // What a report of an earlier event took is told there.
+        if !answered.again {
+            add_times(&mut told, &answered.report);
+        }
         Ok(told)
     }
-}
-
-/// Writes one line.
-pub(crate) fn log(line: &Value) {
-    use std::io::Write as _;
-    // Who does not read the log does not stop the function.
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

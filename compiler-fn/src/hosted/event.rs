@@ -41,7 +41,7 @@ pub enum Event {
 }
 
 /// Reads an event by what its JSON looks like: an S3 notification, an EventBridge event, a CloudEvent in structured mode, an
-/// Event Grid event or list of them, or the request of an Azure Functions host.
+/// object of Cloud Storage, an Event Grid event or list of them, or the request of an Azure Functions host.
 #[must_use]
 pub fn parse(body: &[u8]) -> Event {
     match json(body) {
@@ -75,6 +75,10 @@ fn of_value(value: &Value) -> Event {
     }
     if text(value, "/source") == Some("aws.s3") {
         return event_bridge(value);
+    }
+    // Cloud Storage's own notification of a new object, as a Pub/Sub subscription pushes it unwrapped.
+    if text(value, "/kind") == Some("storage#object") {
+        return cloud_event(FINALIZED, value);
     }
     if let Some(event) = azure::of_value(value) {
         return event;

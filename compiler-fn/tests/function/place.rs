@@ -14,6 +14,7 @@ use aecp_contract::{
 use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey as _};
 use flate2::{Compression, write::GzEncoder};
 use reqwest::{Client, StatusCode};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::lambda::RuntimeApi;
@@ -45,7 +46,7 @@ fn key() -> SigningKey {
     SigningKey::from_bytes(&[1; 32])
 }
 
-fn root() -> Vec<u8> {
+pub(crate) fn root() -> Vec<u8> {
     let payload = RootPayload::first(&key().verifying_key(), &[Role::Root, Role::Judicial]);
     payload.sign(&[&key()]).to_json()
 }
@@ -145,13 +146,24 @@ impl Place {
         (pointer.serial, sources.files()[0].text.clone())
     }
 
+    fn log_path(&self) -> std::path::PathBuf {
+        self.folder.path().join("function.log")
+    }
+
+    /// What the functions here have logged.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.log_path()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aecp-compiler-fn"));
         let pem = key().to_pkcs8_pem(ed25519_dalek::pkcs8::spki::der::pem::LineEnding::LF).unwrap();
         // The key in the variable, the root in a file.
         let root_path = self.folder.path().join("root.pinned");
         std::fs::write(&root_path, root()).unwrap();
-        command.env("AECP_KEY", pem.as_str()).env("AECP_ROOT", root_path).stdout(Stdio::null());
+        let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
+        command.env("AECP_KEY", pem.as_str()).env("AECP_ROOT", root_path).stdout(Stdio::from(log));
         match &self.bucket_url {
             Some((url, bucket)) => command
                 .env("AECP_STORE", format!("s3://{bucket}"))

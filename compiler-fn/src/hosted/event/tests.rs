@@ -62,6 +62,8 @@ fn cloud_events_come_in_both_modes() {
         "subject":"objects/inbox/eu/a.zip","datacontenttype":"application/json","data":{data}}}"#
     );
     assert_eq!(parse(structured.as_bytes()), expected);
+    // As Pub/Sub pushes it without a wrapper.
+    assert_eq!(parse(data.as_bytes()), expected);
     assert!(is_nothing(&binary_cloud_event("google.cloud.storage.object.v1.deleted", data.as_bytes())));
     assert!(is_nothing(&binary_cloud_event(FINALIZED, b"{}")));
 }
