@@ -6,9 +6,12 @@
 )]
 //! Tools of the integration tests: policy sets and requests made at random ([`generated`]), worlds whose requests can
 //! all be listed ([`worlds`]), loading as enforcers do ([`release`]), stores with a release ([`published`]), components that
-//! are built for the tests ([`guest`]), logs of decisions ([`log`]), programs of other people to test against ([`python`]),
-//! and an emulator of AWS Lambda's execution environment ([`lambda`]).
+//! are built for the tests ([`guest`]), logs of decisions ([`log`]), programs of other people to test against ([`python`],
+//! [`azure`]), an emulator of AWS Lambda's execution environment ([`lambda`]), and a server for what we ask of Google Cloud
+//! Storage ([`gcs`]).
 
+pub mod azure;
+pub mod gcs;
 pub mod generated;
 pub mod guest;
 pub mod lambda;
