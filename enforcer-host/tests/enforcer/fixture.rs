@@ -278,8 +278,8 @@ impl Publisher {
         let enforcer = Arc::new(Enforcer::new(channel(), None, Arc::new(Metrics::default())));
         let engine = Engine::new().unwrap();
         let stores = Store::open_all(&[self.url()]).unwrap();
-        let (pinned, followed) = (self.pinned(), Arc::clone(&enforcer));
-        let refresher = Refresher::start(stores, &channel(), &pinned, state, engine, followed);
+        let (channel, pinned, same) = (channel(), self.pinned(), Arc::clone(&enforcer));
+        let refresher = Refresher::start(stores, &channel, &pinned, state, engine, same);
         (enforcer, refresher.await.unwrap())
     }
 
