@@ -13,10 +13,11 @@ use aecp_compiler::publish::{Replica, Store};
 use aecp_contract::{
     layout::{self, Name},
     refusal::Code,
-    trust::TrustRoot,
+    trust::{Role, RootPayload, TrustRoot},
 };
 use aecp_enforcer::{Artifacts, ReleaseSource, now};
-use aecp_integration_tests::published::{accepted, publish, root};
+use aecp_integration_tests::published::{accepted, key, publish, root};
+use ed25519_dalek::SigningKey;
 use tempfile::TempDir;
 
 const WITHIN: Duration = Duration::from_secs(60);
@@ -142,23 +143,28 @@ async fn a_replica_that_holds_something_else_is_refused_and_left_as_it_is() {
     let stores = Stores::new();
     let [one, two] = ["one", "two"].map(|name| accepted(&policy(name)));
     publish(&stores.store("a"), &one, 0).await.unwrap();
-    // Another release under the same serial; a newer one; a newer one that nothing points at yet.
-    publish(&stores.store("same"), &two, 0).await.unwrap();
+    publish(&stores.store("a"), &two, 1).await.unwrap();
+    // Another past; another release under the same serial; a newer one; a newer one that nothing points at yet.
+    publish(&stores.store("past"), &two, 0).await.unwrap();
+    for (base, set) in [(0, &two), (1, &one)] {
+        publish(&stores.store("same"), set, base).await.unwrap();
+    }
     for newer in ["newer", "unpointed"] {
-        publish(&stores.store(newer), &one, 0).await.unwrap();
-        publish(&stores.store(newer), &two, 1).await.unwrap();
+        for base in 0..3 {
+            publish(&stores.store(newer), &one, base).await.unwrap();
+        }
     }
     fs::remove_file(stores.path("unpointed").join("channels/prod.json")).unwrap();
     fs::create_dir_all(stores.path("broken/channels")).unwrap();
     fs::write(stores.path("broken/channels/prod.json"), b"{}").unwrap();
-    let others = ["same", "newer", "unpointed", "broken"];
+    let others = ["past", "same", "newer", "unpointed", "broken"];
     let before = others.map(|name| stores.objects(name));
     let replicas =
-        stores.replicate("a", &["same", "newer", "unpointed", "broken", "good"], WITHIN).await;
+        stores.replicate("a", &["past", "same", "newer", "unpointed", "broken", "good"], WITHIN).await;
     let replayed = Some(Code::SerialReplayed);
-    assert_eq!(codes(&replicas), [replayed, replayed, replayed, Some(Code::Malformed), None]);
+    assert_eq!(codes(&replicas), [replayed, replayed, replayed, replayed, Some(Code::Malformed), None]);
     assert_eq!(others.map(|name| stores.objects(name)), before);
-    assert_eq!(stores.enforced("good").await, Ok(1));
+    assert_eq!(stores.enforced("good").await, Ok(2));
 }
 
 #[tokio::test]
@@ -176,6 +182,45 @@ async fn what_does_not_verify_is_not_copied() {
     fs::write(stores.path("a").join(blob), &new[blob]).unwrap();
     assert_eq!(codes(&stores.replicate("a", &["b"], WITHIN).await), [None]);
     assert_eq!(stores.objects("b"), new);
+}
+
+#[tokio::test]
+async fn a_replica_that_is_new_gets_every_trust_root_so_that_enforcers_can_follow() {
+    let stores = Stores::new();
+    publish(&stores.store("a"), &accepted(&policy("one")), 0).await.unwrap();
+    // Two successions: another judicial key each time, signed by the root key.
+    let mut given = root();
+    for version in 2..=3 {
+        let mut next = TrustRoot::pinned(&given).unwrap().payload().clone();
+        next.version = version;
+        next.add(Role::Judicial, &SigningKey::from_bytes(&[version as u8; 32]).verifying_key());
+        given = next.sign(&[&key()]).to_json();
+        fs::write(stores.path("a").join(layout::root(version)), &given).unwrap();
+    }
+    // By the newest of them, which alone the publisher was given.
+    let first = stores.store("a");
+    let roots = first.roots(&given).await.unwrap();
+    let replicas = first.replicate(&[stores.store("b")], &prod(), &roots, WITHIN).await.unwrap();
+    assert_eq!(codes(&replicas), [None]);
+    assert_eq!(stores.enforced("b").await, Ok(1));
+    assert_eq!(stores.objects("b"), stores.objects("a"));
+    // One that nobody vouches for is not copied, nor is a replica with another one taken for one.
+    fs::remove_file(stores.path("b").join(layout::root(1))).unwrap();
+    let stranger = SigningKey::from_bytes(&[9; 32]);
+    let other = RootPayload::first(&stranger.verifying_key(), &[Role::Root, Role::Judicial]);
+    let other = other.sign(&[&stranger]).to_json();
+    for store in ["a", "b"] {
+        let path = stores.path(store).join(layout::root(1));
+        let before = fs::read(&path).ok();
+        fs::write(&path, &other).unwrap();
+        let replicas = first.replicate(&[stores.store("b")], &prod(), &roots, WITHIN).await.unwrap();
+        assert_eq!(codes(&replicas), [Some(Code::RootMismatch)], "{store}");
+        match before {
+            Some(before) => fs::write(&path, before).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+    }
+    assert_eq!(codes(&stores.replicate("a", &["b"], WITHIN).await), [None]);
 }
 
 #[tokio::test]

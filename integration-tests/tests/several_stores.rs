@@ -9,7 +9,7 @@ use std::{fs, net::TcpListener, path::Path, process::Command, time::Duration};
 
 use aecp_compiler::publish::Store;
 use aecp_contract::{layout, trust::TrustRoot};
-use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, server::Limits};
+use aecp_enforcer::{AuditConfig, Driven, Sidecar, SidecarConfig, server::Limits};
 use aecp_integration_tests::published::{accepted, publish, root};
 
 /// How long what must happen may take on the slowest machine.
@@ -76,21 +76,38 @@ async fn the_highest_valid_serial() {
     let changed = fs::read_to_string(&envelope).unwrap().replacen("payload\":\"e", "payload\":\"f", 1);
     fs::write(&envelope, changed).unwrap();
 
-    let stores = format!("s3://silent {},{}", url("missing"), url("tampered"));
-    let sidecar = Sidecar::start(SidecarConfig {
+    let config = |state: &str, stores: Vec<String>| SidecarConfig {
         audit: AuditConfig::default(),
         point: None,
-        stores: vec![stores, url("stale"), url("good")],
+        stores,
         channel: channel.clone(),
         root: TrustRoot::pinned(&root()).unwrap(),
-        state: path("state"),
+        state: path(state),
         listen: "127.0.0.1:0".parse().unwrap(),
         poll: Duration::from_millis(100),
         limits: Limits::default(),
         explain: false,
-    })
-    .await
-    .unwrap();
+    };
+
+    // Where there are no timers, one that does not answer is not waited for each time.
+    let mut driven =
+        Driven::start(config("driven", vec!["s3://silent".to_owned(), url("good")])).await.unwrap();
+    for _ in 0..30 {
+        driven.refresh().await.unwrap();
+    }
+    assert_eq!(driven.enforcer().status().serial, Some(2));
+    let metrics = driven.enforcer().metrics().encode();
+    let counted = |store: &str| -> u64 {
+        let lines = metrics.lines().filter(|line| line.starts_with("aecp_store_polls_total"));
+        let of = lines.filter(|line| line.contains(&format!("store=\"{store}\"")));
+        of.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    };
+    assert_eq!(counted(&url("good")), 30, "{metrics}");
+    assert!((1..30).contains(&counted("s3://silent")), "{metrics}");
+
+    let stores = format!("s3://silent {},{}", url("missing"), url("tampered"));
+    let stores = vec![stores, url("stale"), url("good")];
+    let sidecar = Sidecar::start(config("state", stores)).await.unwrap();
     let enforcer = sidecar.enforcer();
     let serial = || enforcer.status().serial;
     until("release 2 serves", || serial() == Some(2)).await;

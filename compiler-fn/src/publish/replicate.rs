@@ -132,11 +132,11 @@ impl Copying<'_> {
     ) -> Result<usize, PublishError> {
         let _lock = self.replica.lock().await?;
         let releases = self.numbers("releases").await?;
-        let version = self.check(pointer, releases.last().copied()).await?;
+        let held = self.held(pointer, statement, releases.last().copied()).await?;
         let mut copied = self.copy_roots().await?;
         copied += self.release(pointer.serial, Some(pointer.release), statement).await?;
-        if let Moved::Forward(version) = version {
-            if !self.replica.move_pointer(pointer, version).await? {
+        if !held.points {
+            if !self.replica.move_pointer(pointer, held.version).await? {
                 return Err(PublishError::Conflict { serial: pointer.serial });
             }
             let key = layout::channel(self.channel);
@@ -147,36 +147,55 @@ impl Copying<'_> {
             copied += 1;
         }
         if let Some(head) = statement.release().legislation {
-            copied += self.past_entries(head).await?;
+            copied += self.past_entries(head, held.entries).await?;
         }
         Ok(copied + self.past_releases(pointer.serial, &releases).await?)
     }
 
-    /// Whether the replica's pointer is to be moved, and from which version. What the replica holds must be older than this
-    /// release, or this very one.
-    async fn check(&self, pointer: &ChannelPointer, last: Option<u64>) -> Result<Moved, PublishError> {
+    /// What the replica holds. All of it must be the first store's, up to this release.
+    async fn held(
+        &self,
+        pointer: &ChannelPointer,
+        statement: &Statement,
+        last: Option<u64>,
+    ) -> Result<Held, PublishError> {
         let there = self.replica.get(&layout::channel(self.channel)).await?;
         let there = there.map(|(bytes, version)| {
             ChannelPointer::from_json(&bytes, self.channel).map(|there| (there, version))
         });
         let there = there.transpose().map_err(PublishError::Damaged)?;
-        let refused = |detail| Err(PublishError::Damaged(Refusal::new(Code::SerialReplayed, detail)));
-        let highest = there.as_ref().map_or(0, |(there, _)| there.serial).max(last.unwrap_or(0));
-        if highest > pointer.serial {
-            return refused(format!(
-                "it holds release {highest} of channel {}, and the first store's newest is {}",
-                self.channel, pointer.serial
-            ));
+        // The one that it points at, and the last one, which a publisher that died may not have come to point at.
+        let mut releases: Vec<_> = there.iter().map(|(it, _)| (it.serial, it.release)).collect();
+        if let Some(serial) = last {
+            let envelope = self.needed(self.replica, &layout::release(self.channel, serial)).await?;
+            releases.push((serial, Digest::of(&envelope)));
         }
-        match there {
-            Some((there, _)) if there == *pointer => Ok(Moved::Already),
-            Some((there, _)) if there.serial == pointer.serial => refused(format!(
-                "its release {} of channel {} is {}, and the first store's is {}",
-                there.serial, self.channel, there.release, pointer.release
-            )),
-            Some((_, version)) => Ok(Moved::Forward(Some(version))),
-            None => Ok(Moved::Forward(None)),
+        let mut entries = 0;
+        for (serial, release) in releases {
+            let (ours, entry) = if serial == pointer.serial {
+                (Some(pointer.release), statement.release().legislation)
+            } else if serial > pointer.serial {
+                (None, None)
+            } else {
+                let envelope = self.first.get(&layout::release(self.channel, serial)).await?;
+                let signed = |envelope: &Bytes| {
+                    self.first.signed(self.channel, serial, envelope, self.roots).ok()
+                };
+                let statement = envelope.as_ref().and_then(|(envelope, _)| signed(envelope));
+                let entry = statement.and_then(|statement| statement.release().legislation);
+                (envelope.map(|(envelope, _)| Digest::of(&envelope)), entry)
+            };
+            if ours != Some(release) {
+                let detail = format!(
+                    "it holds a release {serial} of channel {} that the first store has not, whose newest is {}",
+                    self.channel, pointer.serial
+                );
+                return Err(PublishError::Damaged(Refusal::new(Code::SerialReplayed, detail)));
+            }
+            entries = entries.max(entry.map_or(0, |entry| entry.number));
         }
+        let points = there.as_ref().is_some_and(|(there, _)| there == pointer);
+        Ok(Held { points, version: there.map(|(_, version)| version), entries })
     }
 
     /// The trust roots, each vouched for by those that are known or by the one that succeeds it.
@@ -252,23 +271,25 @@ impl Copying<'_> {
         self.once(&key, &bytes, Code::HistoryBroken).await
     }
 
-    /// The entries before `head` that the replica lacks, oldest first; each is named by the one after it.
-    async fn past_entries(&self, head: EntryRef) -> Result<usize, PublishError> {
+    /// The entries before `head` that the replica lacks, oldest first; each is named by the one after it. The first `same`
+    /// of them are the first store's, if they are there.
+    async fn past_entries(&self, head: EntryRef, same: u64) -> Result<usize, PublishError> {
         let there = self.numbers("legislation").await?;
-        let Some(lowest) = (1..head.number).find(|number| !there.contains(number)) else {
+        let known = |number: u64| number <= same && there.contains(&number);
+        let Some(lowest) = (1..head.number).find(|number| !known(*number)) else {
             return Ok(0);
         };
-        let (mut missing, mut named) = (Vec::new(), Some(head));
+        let (mut unknown, mut named) = (Vec::new(), Some(head));
         while let Some(reference) = named.filter(|reference| reference.number >= lowest) {
-            if !there.contains(&reference.number) {
-                missing.push(reference);
+            if !known(reference.number) {
+                unknown.push(reference);
             }
             let entry = self.first.named_entry(self.channel, reference).await?;
             let number = reference.number.saturating_sub(1);
             named = entry.previous.map(|digest| EntryRef { number, digest });
         }
         let mut copied = 0;
-        for reference in missing.into_iter().rev() {
+        for reference in unknown.into_iter().rev() {
             copied += self.entry(reference).await?;
         }
         Ok(copied)
@@ -324,12 +345,14 @@ impl Copying<'_> {
     }
 }
 
-/// What is to be done to a replica's pointer.
-enum Moved {
-    /// It is there.
-    Already,
-    /// From this version, or from none.
-    Forward(Option<UpdateVersion>),
+/// What a replica has of a channel.
+struct Held {
+    /// Whether it points at the release already.
+    points: bool,
+    /// The version of its pointer, if it has one.
+    version: Option<UpdateVersion>,
+    /// Up to which number entries of its history are the first store's, since its releases are.
+    entries: u64,
 }
 
 /// The reason in the words that logs and scripts know.
