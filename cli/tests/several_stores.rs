@@ -4,8 +4,13 @@
 
 mod helpers;
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
 
+use aecp_contract::digest::Digest;
 use helpers::{aecp, err, out, url};
 use serde_json::Value;
 
@@ -130,6 +135,33 @@ fn a_release_goes_to_every_store_and_what_is_behind_is_seen_and_caught_up() {
     // One store is none to bring up, and none can be its own replica.
     assert_eq!(place.run("sync", &["a"], &[]).status.code(), Some(2));
     assert_eq!(place.run("sync", &["a", "a"], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn a_disk_that_is_full_leaves_the_old_release_in_force_and_nothing_half_written() {
+    let place = Place::new();
+    assert!(place.publish(&["a"], &[]).status.success());
+    place.write("two");
+    // No file may be larger than a few KiB, as on a disk that is full. (The signal that would end the process is ignored,
+    // so that writes fail.)
+    let script = r#"trap '' XFSZ; ulimit -f 8; exec "$0" "$@""#;
+    let store = place.url("a");
+    let output = Command::new("sh")
+        .current_dir(place.path())
+        .args(["-c", script, env!("CARGO_BIN_EXE_aecp"), "publish", "set", "--key", "keys/private.pem"])
+        .args(["--store", &store, "--channel", "prod"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", out(&output));
+    assert!(err(&output).contains("the store failed while writing `blobs/sha256/"), "{}", err(&output));
+    assert_eq!(place.status(&["a"]), (true, vec![row("valid", 1, 0)]));
+    for blob in fs::read_dir(place.path().join("a/blobs/sha256")).unwrap() {
+        let path = blob.unwrap().path();
+        let digest = Digest::of(&fs::read(&path).unwrap()).to_string();
+        assert_eq!(path.file_name().unwrap().to_str(), Some(&*digest), "a blob is whole or not there");
+    }
+    assert!(place.publish(&["a"], &[]).status.success());
+    assert_eq!(place.status(&["a"]), (true, vec![row("valid", 2, 0)]));
 }
 
 #[test]
