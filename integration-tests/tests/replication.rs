@@ -6,10 +6,11 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use aecp_compiler::publish::{Replica, Store};
+use aecp_compiler::publish::{PublishError, Replica, Store};
 use aecp_contract::{
     layout::{self, Name},
     refusal::Code,
@@ -221,6 +222,36 @@ async fn a_replica_that_is_new_gets_every_trust_root_so_that_enforcers_can_follo
         }
     }
     assert_eq!(codes(&stores.replicate("a", &["b"], WITHIN).await), [None]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn publishers_at_once_bring_each_other_s_releases_and_none_is_refused() {
+    const EACH: u64 = 6;
+    let stores = Arc::new(Stores::new());
+    let publishers = ["one", "two"].map(|name| {
+        let stores = Arc::clone(&stores);
+        tokio::spawn(async move {
+            let (store, set) = (stores.store("a"), accepted(&policy(name)));
+            let mut published = 0;
+            while published < EACH {
+                let roots = store.roots(&root()).await.unwrap();
+                let base = store.base(&prod(), &roots).await.unwrap().serial;
+                match publish(&store, &set, base).await {
+                    Ok(_) => published += 1,
+                    Err(PublishError::Conflict { .. } | PublishError::Busy { .. }) => continue,
+                    Err(error) => panic!("{error}"),
+                }
+                let replicas = stores.replicate("a", &["b", "c"], WITHIN).await;
+                assert_eq!(codes(&replicas), [None, None], "{replicas:?}");
+            }
+        })
+    });
+    for publisher in publishers {
+        publisher.await.unwrap();
+    }
+    assert_eq!(stores.enforced("b").await, Ok(2 * EACH));
+    assert_eq!(stores.objects("b"), stores.objects("a"));
+    assert_eq!(stores.objects("c"), stores.objects("a"));
 }
 
 #[tokio::test]
