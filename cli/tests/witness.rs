@@ -131,7 +131,7 @@ impl Place {
         let url = |path: &str| format!("file://{}", self.at(path).display());
         let policy = fs::read_to_string(self.at("policy.txt")).unwrap();
         let config = SidecarConfig {
-            store: url("releases"),
+            stores: vec![url("releases")],
             channel: "prod".parse().unwrap(),
             root: TrustRoot::pinned(&fs::read(self.at("keys/root.json")).unwrap()).unwrap(),
             state: self.at(state),

@@ -3,7 +3,8 @@
 //! Events that tell of uploads come late, twice, in any order and at the same time, so nothing here believes more of them
 //! than that there may be something to look at. What was said of an upload is in its report, whose key holds the digest of
 //! its bytes: an upload that has one was dealt with. Every set takes the road that `aecp publish` takes
-//! ([`crate::accept::examine`], [`Store::publish`]), and of a rejected one nothing is written but its report.
+//! ([`crate::accept::examine`], [`Store::publish`]), and of a rejected one nothing is written but its report. What is in
+//! force is then brought to the other stores ([`Store::replicate`]), whether or not one of them fails.
 
 mod describe;
 pub mod event;
@@ -29,7 +30,7 @@ use self::{
 use crate::{
     accept::{ExamineError, Examined, examine},
     lifecycle,
-    publish::{Base, Publication, PublishError, Published, Roots, Store},
+    publish::{Base, Publication, PublishError, Published, Replica, Roots, Store},
     upload::{Key, Upload},
 };
 
@@ -39,6 +40,9 @@ const ATTEMPTS: u32 = 6;
 /// How long the first of these waits; each waits twice as long as the one before.
 const PAUSE: Pause = Pause::from_millis(200);
 
+/// How long the other stores may take to get a release.
+const REPLICATION: Pause = Pause::from_secs(20);
+
 /// Tells the time.
 pub type Clock = fn() -> Timestamp;
 
@@ -47,6 +51,8 @@ pub type Clock = fn() -> Timestamp;
 pub struct Hosted {
     /// Where uploads come and releases go.
     pub store: Store,
+    /// Where releases go after that.
+    pub replicas: Vec<Store>,
     /// The judicial keys.
     pub keys: Vec<SigningKey>,
     /// The trust root of the enforcers, as JSON.
@@ -77,6 +83,8 @@ pub struct Answered {
     pub key: String,
     /// Whether it was there before: the upload was dealt with already.
     pub again: bool,
+    /// What came of the other stores, where the channel has a release.
+    pub replicas: Vec<Replica>,
 }
 
 /// Why an event could not be dealt with. The upload is not at fault; whoever runs the function is to look, and the
@@ -108,16 +116,16 @@ impl Hosted {
         let name = inbox::report_name(&key, &found);
         let at = layout::report(&key.set, &name, "json");
         if let Some(report) = self.store.report(&at, &roots).await? {
-            return self.answered(&key, name, report, true).await;
+            return self.answered(&key, name, report, true, &roots).await;
         }
         let report = self.decide(&key, found, &roots).await?;
         let keys: Vec<&SigningKey> = self.keys.iter().collect();
         if self.store.put_report(&at, report.sign(&keys).to_json()).await? {
-            return self.answered(&key, name, report, false).await;
+            return self.answered(&key, name, report, false, &roots).await;
         }
         // The same event came twice at once, and the other was faster: what it said holds.
         let report = self.store.report(&at, &roots).await?.unwrap_or(report);
-        self.answered(&key, name, report, true).await
+        self.answered(&key, name, report, true, &roots).await
     }
 
     /// The pages are made again of a report that is there: its function may have died before it made them.
@@ -127,12 +135,19 @@ impl Hosted {
         name: String,
         report: Report,
         again: bool,
+        roots: &Roots,
     ) -> Result<Answer, HostedError> {
         let page = |ending| layout::report(&key.set, &name, ending);
         self.store.put_page(&page("html"), page::page(&report)).await?;
         self.store.put_page(&page("sarif"), sarif::sarif(&report)).await?;
         let key = page("").trim_end_matches('.').to_owned();
-        Ok(Answer::Reported(Box::new(Answered { report, key, again })))
+        let replicas = match (&report.channel, report.outcome) {
+            (None, _) | (_, Outcome::Rejected) => Vec::new(),
+            (Some(channel), _) => {
+                self.store.replicate(&self.replicas, channel, roots, REPLICATION).await?
+            }
+        };
+        Ok(Answer::Reported(Box::new(Answered { report, key, again, replicas })))
     }
 
     /// Compiles and publishes; what comes of it is in the report.

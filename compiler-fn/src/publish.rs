@@ -6,14 +6,18 @@
 //! never in force. Once the release is written, the next publisher points at it, if its own publisher did not come to
 //! that: serials have no holes. A local folder cannot write conditionally, so a lock file keeps publishers there one after
 //! the other.
+//!
+//! Of several stores one gives the serials, and [`Store::replicate`] copies what it has into the others.
 
 mod history;
 mod inbox;
 mod newest;
+mod replicate;
 mod roots;
+mod store;
 mod submission;
 
-use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use aecp_contract::{
     digest::Digest,
@@ -25,30 +29,17 @@ use aecp_contract::{
     trust::{Role, TrustRoot},
     value::Timestamp,
 };
-use bytes::Bytes;
 use ed25519_dalek::SigningKey;
-use object_store::{
-    ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion, local::LocalFileSystem,
-    path::Path,
-};
-use url::Url;
 
 pub use self::{
     history::{Fate, Recorded},
     inbox::Object,
     newest::Base,
+    replicate::{Replica, Replicated},
     roots::Roots,
+    store::Store,
 };
 use crate::{accept::Accepted, compile::COMPILER};
-
-/// A store to publish to.
-#[derive(Debug, Clone)]
-pub struct Store {
-    objects: Arc<dyn ObjectStore>,
-    prefix: Path,
-    /// The folder of a `file://` store.
-    folder: Option<PathBuf>,
-}
 
 /// What a release is to say beyond its artifacts.
 #[derive(Debug, Clone)]
@@ -139,114 +130,6 @@ pub enum PublishError {
 }
 
 impl Store {
-    /// Opens a store by its URL, with the clouds' usual environment variables for credentials.
-    ///
-    /// # Errors
-    /// [`PublishError::Url`].
-    pub fn open(url: &str) -> Result<Self, PublishError> {
-        let wrong = |reason: String| PublishError::Url { url: url.to_owned(), reason };
-        let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
-        if parsed.scheme() == "file" {
-            let folder = parsed.to_file_path().map_err(|()| wrong("not an absolute path".to_owned()))?;
-            let prefix = Path::from_absolute_path(&folder).map_err(|error| wrong(error.to_string()))?;
-            // What was published is on disk when `publish` says so.
-            let objects = Arc::new(LocalFileSystem::new().with_fsync(true));
-            return Ok(Self { objects, prefix, folder: Some(folder) });
-        }
-        // Each back end takes its own variables (AWS_…, GOOGLE_…, AZURE_…) and passes over the rest.
-        let options = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?.to_lowercase(), value.into_string().ok()?))
-        });
-        let (objects, prefix) =
-            object_store::parse_url_opts(&parsed, options).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { objects: objects.into(), prefix, folder: None })
-    }
-
-    fn path(&self, key: &str) -> Path {
-        key.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
-    }
-
-    async fn get(&self, key: &str) -> Result<Option<(Bytes, UpdateVersion)>, PublishError> {
-        let failed = |error| PublishError::Store { doing: format!("reading `{key}`"), error };
-        match self.objects.get(&self.path(key)).await {
-            Ok(object) => {
-                let version = UpdateVersion {
-                    e_tag: object.meta.e_tag.clone(),
-                    version: object.meta.version.clone(),
-                };
-                Ok(Some((object.bytes().await.map_err(failed)?, version)))
-            }
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    /// Writes an object that must not be there yet; `false` if it is.
-    async fn create(&self, key: &str, bytes: Bytes) -> Result<bool, PublishError> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.objects.put_opts(&self.path(key), bytes.into(), options).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(error) => Err(PublishError::Store { doing: format!("writing `{key}`"), error }),
-        }
-    }
-
-    /// Writes a blob under its digest. One that is there already is kept if it is sound, else mended.
-    async fn put_blob(&self, bytes: &[u8]) -> Result<(), PublishError> {
-        let key = layout::blob(Digest::of(bytes));
-        let body = Bytes::copy_from_slice(bytes);
-        if self.create(&key, body.clone()).await? {
-            return Ok(());
-        }
-        let sound = self.get(&key).await?.is_some_and(|(there, _)| there == body);
-        if !sound {
-            let written = self.objects.put(&self.path(&key), body.into()).await;
-            written.map_err(|error| PublishError::Store { doing: format!("mending `{key}`"), error })?;
-        }
-        Ok(())
-    }
-
-    /// Moves the channel's pointer from the version that was read; `false` if it has moved meanwhile.
-    async fn move_pointer(
-        &self,
-        pointer: &ChannelPointer,
-        from: Option<UpdateVersion>,
-    ) -> Result<bool, PublishError> {
-        let key = layout::channel(&pointer.channel);
-        let mode = match (from, &self.folder) {
-            (None, _) => PutMode::Create,
-            // The lock keeps other publishers out, so a folder needs no condition (and could not keep it).
-            (Some(_), Some(_)) => PutMode::Overwrite,
-            (Some(version), None) => PutMode::Update(version),
-        };
-        let options = PutOptions { mode, ..PutOptions::default() };
-        match self.objects.put_opts(&self.path(&key), pointer.to_json().into(), options).await {
-            Ok(_) => Ok(true),
-            Err(
-                object_store::Error::Precondition { .. } | object_store::Error::AlreadyExists { .. },
-            ) => Ok(false),
-            Err(error) => Err(PublishError::Store { doing: format!("writing `{key}`"), error }),
-        }
-    }
-
-    /// Keeps other publishers out of a local folder until the file is dropped, also by a crash.
-    async fn lock(&self) -> Result<Option<File>, PublishError> {
-        let Some(folder) = self.folder.clone() else { return Ok(None) };
-        let lock = move || {
-            let failed = |error| PublishError::Folder { folder: folder.clone(), error };
-            std::fs::create_dir_all(&folder).map_err(failed)?;
-            let file = File::create(folder.join(".publish.lock")).map_err(failed)?;
-            file.lock().map_err(failed)?;
-            Ok(Some(file))
-        };
-        tokio::task::spawn_blocking(lock).await.unwrap_or_else(|error| {
-            Err(PublishError::Folder {
-                folder: self.folder.clone().unwrap_or_default(),
-                error: std::io::Error::other(error),
-            })
-        })
-    }
-
     /// Signs what was accepted with `keys` and makes it the channel's newest release.
     ///
     /// # Errors

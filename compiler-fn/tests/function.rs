@@ -137,6 +137,38 @@ async fn a_receiver_is_notified_of_each_report_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_store_that_fails_is_named_and_caught_up_when_the_event_comes_again() {
+    let place = Place::folder();
+    let other = tempfile::tempdir().unwrap();
+    let (good, bad) = (other.path().join("good"), other.path().join("bad"));
+    std::fs::write(&bad, "no folder").unwrap();
+    let [good_url, bad_url] = [&good, &bad].map(|path| format!("file://{}", path.display()));
+    let stores = format!("{},\n  {bad_url} {good_url}", place.url());
+    let function = place.http(&[("K_SERVICE", "compiler"), ("AECP_STORE", &stores)], "PORT").await;
+    place.put("inbox/eu/march.tar.gz", &archive(&policy("eu"))).await;
+    let data = json!({ "bucket": place.bucket(), "name": "inbox/eu/march.tar.gz", "generation": "1" });
+    let post = async || {
+        let request = Client::new().post(&function.url).header("ce-type", FINALIZED).json(&data);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.json::<Value>().await.unwrap()["uploads"][0].clone()
+    };
+    let told = post().await;
+    assert_eq!((&told["result"], &told["level"]), (&json!("accepted"), &json!("warn")), "{told}");
+    let [failed, copied] = [&told["replicas"][0], &told["replicas"][1]];
+    assert_eq!((&failed["store"], &failed["code"]), (&json!(bad_url), &json!("store_unavailable")));
+    assert_eq!((&copied["store"], &copied["serial"]), (&json!(good_url), &json!(1)));
+    let pointer = place.get("channels/prod.json").await.unwrap();
+    assert_eq!(std::fs::read(good.join("channels/prod.json")).unwrap(), pointer);
+    std::fs::remove_file(&bad).unwrap();
+    let told = post().await;
+    assert_eq!((&told["again"], &told["level"]), (&json!(true), &json!("info")), "{told}");
+    assert_eq!(std::fs::read(bad.join("channels/prod.json")).unwrap(), pointer);
+    // Only the first store has the inbox and the reports.
+    assert!(!good.join("inbox").exists() && !good.join("reports").exists());
+}
+
+#[tokio::test]
 async fn an_azure_host_gets_the_answer_that_it_waits_for() {
     let place = Place::folder();
     let function = place.http(&[], "FUNCTIONS_CUSTOMHANDLER_PORT").await;

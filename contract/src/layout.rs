@@ -101,9 +101,22 @@ pub fn openings(instance: &Name, bundle: u64) -> String {
     format!("openings/{instance}/{bundle}.jsonl")
 }
 
+/// The URLs of stores in a text such as the variable `AECP_STORE`: one, or several, separated by commas and white space (in a
+/// URL itself those are `%2C` and `%20`).
+pub fn store_urls(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|url| !url.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_stores_are_listed_with_commas_and_white_space() {
+        let urls: Vec<_> = store_urls(" s3://a/b,gs://c , az://d\n").collect();
+        assert_eq!(urls, ["s3://a/b", "gs://c", "az://d"]);
+        assert_eq!(store_urls(" , ").count(), 0);
+    }
 
     #[test]
     fn names_are_one_plain_path_segment() {

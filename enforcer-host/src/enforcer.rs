@@ -77,7 +77,7 @@ pub struct Status {
     pub lacks_point: bool,
     /// `native`, or `interpreted`: the same decisions, some ten times slower.
     pub execution: Option<&'static str>,
-    /// Why the newest release in the store was not taken up; `None` after a good poll.
+    /// Why the newest release in the store was not taken up; `None` after a good poll. Of several stores, none was good.
     pub last_refusal: Option<LastRefusal>,
 }
 
@@ -145,20 +145,14 @@ impl Enforcer {
         self.swaps.subscribe()
     }
 
-    /// Remembers how a poll ended; true if that is news.
-    pub(crate) fn note_poll(&self, refusal: Option<&Refusal>) -> bool {
+    /// Remembers how a poll ended.
+    pub(crate) fn note_poll(&self, refusal: Option<&Refusal>) {
         let mut last = self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = match (last.as_ref(), refusal) {
-            (Some(old), Some(new)) => old.code == new.code.as_str() && old.detail == new.detail,
-            (None, None) => true,
-            _ => false,
-        };
         *last = refusal.map(|refusal| LastRefusal {
             code: refusal.code.as_str(),
             detail: refusal.detail.clone(),
             at: now(),
         });
-        !same
     }
 
     /// How it stands.

@@ -28,9 +28,9 @@ use tracing_subscriber::EnvFilter;
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLE)]
 struct Arguments {
-    /// Store of releases: file:///…, s3://…, gs://… or az://…
-    #[arg(long, env = "AECP_STORE", value_name = "URL")]
-    store: String,
+    /// Stores of releases: file:///…, s3://…, gs://… or az://…; of several the highest valid serial serves. May repeat
+    #[arg(long, env = "AECP_STORE", value_name = "URL", required = true)]
+    store: Vec<String>,
 
     /// Channel to follow
     #[arg(long, env = "AECP_CHANNEL")]
@@ -156,7 +156,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let root = TrustRoot::pinned(&root)
         .with_context(|| format!("`{}` is no trust root", arguments.root.display()))?;
     let config = SidecarConfig {
-        store: arguments.store,
+        stores: arguments.store,
         channel: arguments.channel,
         root,
         state: arguments.state,

@@ -32,6 +32,7 @@ pub struct Metrics {
     answer_seconds: Histogram,
     refusals: Family<CodeLabel, Counter>,
     polls: Family<OutcomeLabel, Counter>,
+    store_polls: Family<StoreLabels, Counter>,
     swaps: Counter,
     release_serial: Gauge<u64, AtomicU64>,
     release_expires: Gauge,
@@ -63,6 +64,14 @@ struct OutcomeLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreLabels {
+    /// Its URL, without credentials.
+    store: String,
+    /// `unchanged`, `swapped`, or the code of the refusal.
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     path: &'static str,
     status: u16,
@@ -80,6 +89,7 @@ impl Default for Metrics {
             drop(refusals.get_or_create(&CodeLabel { code: code.as_str() }));
         }
         let polls = Family::<OutcomeLabel, Counter>::default();
+        let store_polls = Family::<StoreLabels, Counter>::default();
         let swaps = Counter::default();
         let release_serial = Gauge::default();
         let release_expires = Gauge::default();
@@ -109,6 +119,11 @@ impl Default for Metrics {
         );
         r.register("refusals", "Releases, roots and modules refused, by code", refusals.clone());
         r.register("polls", "Looks for a newer release, by outcome", polls.clone());
+        r.register(
+            "store_polls",
+            "Looks for a newer release, by store and outcome or code of the refusal",
+            store_polls.clone(),
+        );
         r.register("swaps", "Releases taken up", swaps.clone());
         r.register("release_serial", "The serial of the release that serves", release_serial.clone());
         r.register(
@@ -151,6 +166,7 @@ impl Default for Metrics {
             answer_seconds,
             refusals,
             polls,
+            store_polls,
             swaps,
             release_serial,
             release_expires,
@@ -196,6 +212,11 @@ impl Metrics {
 
     pub(crate) fn polled(&self, outcome: &'static str) {
         self.polls.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    pub(crate) fn store_polled(&self, store: &str, outcome: &'static str) {
+        let labels = StoreLabels { store: store.to_owned(), outcome };
+        self.store_polls.get_or_create(&labels).inc();
     }
 
     pub(crate) fn swapped(&self, serial: u64, release: &Release, execution: &Execution) {

@@ -1,22 +1,31 @@
 //! Keeping the release fresh: load the last good one, then poll, verify, load beside it, swap.
+//!
+//! Each store is followed on its own, so that one that does not answer, or shows what is old or wrong, hides nothing that
+//! another has: what they find is taken up one after the other, and of all that is valid the highest serial serves.
 
-use std::{future::Future, sync::Arc, time::Duration};
+mod take;
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use aecp_contract::{
+    layout::Name,
     refusal::{Code, Refusal},
     release::ChannelPointer,
     trust::TrustRoot,
 };
-use tokio::sync::Notify;
+use futures_util::future::join_all;
+use tokio::sync::{Notify, watch};
 
+use self::take::Taker;
 use crate::{
-    clock::now,
     decided::ReleaseId,
-    enforcer::{Active, Enforcer},
+    enforcer::Enforcer,
     engine::Engine,
-    module::Execution,
-    policy::PolicyPre,
-    source::{Artifacts, ReleaseSource, VerifiedRelease},
+    source::ReleaseSource,
     state::{StateError, StateFolder},
     store::Store,
 };
@@ -27,24 +36,31 @@ const MAX_INTERVAL: Duration = Duration::from_hours(24);
 /// The longest pause between two polls while the store does not answer.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
-/// How long one poll may take in all.
+/// The first pause of a store that does not answer, where the host has no timers ([`Refresher::poll`]).
+const FIRST_REST: Duration = Duration::from_secs(1);
+
+/// How long one poll of a store may take in all.
 const POLL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Takes up releases for one enforcer.
 pub struct Refresher {
+    followed: Vec<Followed>,
+    taker: Taker,
+}
+
+/// One of the stores, and what is known of it.
+struct Followed {
+    /// Its URL, without credentials.
+    store: String,
     source: ReleaseSource<Store>,
-    state: Arc<StateFolder>,
-    engine: Engine,
-    enforcer: Arc<Enforcer>,
-    /// The newest root that was seen.
-    root: TrustRoot,
-    /// The highest serial that was taken up.
-    highest: Option<ChannelPointer>,
-    /// The entity tag of the pointer to the release that serves. Never that of one that was refused, so that
+    /// The pointer to a release that serves or served, with its entity tag. Never that of one that was refused, so that
     /// what was refused is looked at again.
-    tag: Option<String>,
-    /// A release that serves but could not be remembered; tried again with each poll.
-    unsaved: Option<Arc<VerifiedRelease>>,
+    seen: Option<(ChannelPointer, String)>,
+    /// How often it has not answered since it did.
+    failures: u32,
+    rests_until: Option<Instant>,
+    /// The refusal that the last poll of it ended with.
+    refused: Option<Refusal>,
 }
 
 /// What a poll that was not refused found.
@@ -63,195 +79,110 @@ impl Refresher {
     /// # Errors
     /// [`StateError`] if the highest serial or the roots cannot be trusted: that needs an operator.
     pub async fn start(
-        source: ReleaseSource<Store>,
+        stores: Vec<Store>,
+        channel: &Name,
         pinned: &TrustRoot,
         state: Arc<StateFolder>,
         engine: Engine,
         enforcer: Arc<Enforcer>,
     ) -> Result<Self, StateError> {
-        let root = state.newest_root(pinned).await?;
-        let highest = state.highest()?;
-        let cache = state.source()?;
-        let refresher =
-            Self { source, state, engine, enforcer, root, highest, tag: None, unsaved: None };
-        if let Some(pointer) = refresher.highest.clone() {
-            match refresher.load(&cache, &pointer).await {
-                Ok(()) => tracing::info!(serial = pointer.serial, "serving the release of the last run"),
-                Err(refusal) => refresher.refused(&refusal),
-            }
-        }
-        Ok(refresher)
+        let taker = Taker::start(pinned, state, engine, enforcer).await?;
+        let follow = |store: Store| Followed {
+            store: store.name().to_owned(),
+            source: ReleaseSource::new(store, channel.clone()),
+            seen: None,
+            failures: 0,
+            rests_until: None,
+            refused: None,
+        };
+        Ok(Self { followed: stores.into_iter().map(follow).collect(), taker })
     }
 
-    fn artifacts(&self) -> Artifacts {
-        if self.enforcer.explains() { Artifacts::Explained } else { Artifacts::Needed }
-    }
-
-    /// Whether the release was kept by an enforcer that explained nothing, and this one is to explain.
-    fn lacks_clauses(&self, active: &Active) -> bool {
-        self.enforcer.explains() && active.set.clauses().were_left_behind()
-    }
-
-    async fn load(&self, cache: &ReleaseSource<Store>, pointer: &ChannelPointer) -> Result<(), Refusal> {
-        let release = Arc::new(cache.release(pointer, &self.root, self.artifacts()).await?);
-        self.enforcer.swap(self.prepare(release).await?);
-        Ok(())
-    }
-
-    /// Looks once whether the store has a newer release, and takes it up. Whatever is refused, the last good
-    /// release keeps serving, and the refusal shows in [`Enforcer::status`] until the next good poll.
+    /// Looks once whether a store has a newer release, and takes it up. Whatever is refused, the last good
+    /// release keeps serving, and the refusal shows in [`Enforcer::status`] until the next good poll of any store.
+    ///
+    /// Of several stores, one that does not answer is asked less often.
     ///
     /// # Errors
-    /// The [`Refusal`].
+    /// The [`Refusal`], if no store was good.
     pub async fn poll(&mut self) -> Result<Polled, Refusal> {
-        let result = match tokio::time::timeout(POLL_TIMEOUT, self.take_newest()).await {
+        let now = Instant::now();
+        let awake = |followed: &&mut Followed| followed.rests_until.is_none_or(|until| until <= now);
+        let all_rest = !self.followed.iter_mut().any(|followed| awake(&followed));
+        let asked = self.followed.iter_mut().filter(|followed| all_rest || awake(followed));
+        let results = join_all(asked.map(|followed| followed.look(&self.taker))).await;
+        let (mut unchanged, mut swapped, mut refused) = (false, None, None);
+        for result in results {
+            match result {
+                Ok(Polled::Unchanged) => unchanged = true,
+                Ok(Polled::Swapped(id)) => {
+                    swapped = swapped.filter(|other: &ReleaseId| other.serial > id.serial).or(Some(id));
+                }
+                Err(refusal) => refused = refused.or(Some(refusal)),
+            }
+        }
+        match (swapped, refused) {
+            (Some(id), _) => Ok(Polled::Swapped(id)),
+            (None, Some(refusal)) if !unchanged => Err(refusal),
+            _ => Ok(Polled::Unchanged),
+        }
+    }
+
+    /// Polls each store until `stop` is done, about every `interval`: with jitter, so that many enforcers do not ask at
+    /// the same time, less often while the store does not answer, and right away when `trigger` is notified.
+    pub async fn run(self, interval: Duration, trigger: Arc<Notify>, stop: impl Future<Output = ()>) {
+        let at_once = watch::Sender::new(());
+        let following = self.followed.into_iter();
+        let following =
+            join_all(following.map(|followed| followed.run(&self.taker, interval, at_once.subscribe())));
+        let triggered = async {
+            loop {
+                trigger.notified().await;
+                at_once.send_replace(());
+            }
+        };
+        tokio::select! {
+            _ = following => {}
+            () = triggered => {}
+            () = stop => {}
+        }
+    }
+}
+
+impl Followed {
+    async fn run(mut self, taker: &Taker, interval: Duration, mut at_once: watch::Receiver<()>) {
+        loop {
+            // A refusal is logged where it is found.
+            let _ = self.look(taker).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause(interval, self.failures)) => {}
+                _ = at_once.changed() => {}
+            }
+        }
+    }
+
+    /// Looks once.
+    async fn look(&mut self, taker: &Taker) -> Result<Polled, Refusal> {
+        let looked = taker.take_newest(&self.source, &mut self.seen);
+        let result = match tokio::time::timeout(POLL_TIMEOUT, looked).await {
             Ok(result) => result,
             Err(_) => {
                 let detail = format!("the poll took more than {} s", POLL_TIMEOUT.as_secs());
                 Err(Refusal::new(Code::StoreUnavailable, detail))
             }
         };
-        self.save_again().await;
-        let metrics = self.enforcer.metrics();
-        match &result {
-            Ok(polled) => {
-                self.enforcer.note_poll(None);
-                match polled {
-                    Polled::Unchanged => metrics.polled("unchanged"),
-                    Polled::Swapped(id) => {
-                        metrics.polled("swapped");
-                        tracing::info!(serial = id.serial, release = %id.digest, "serving a new release");
-                    }
-                }
-            }
-            Err(refusal) => {
-                metrics.polled("refused");
-                self.refused(refusal);
-            }
-        }
+        taker.save_again().await;
+        self.failures = match &result {
+            Err(refusal) if refusal.code == Code::StoreUnavailable => self.failures.saturating_add(1),
+            _ => 0,
+        };
+        let rest = (self.failures > 0).then(|| pause(FIRST_REST, self.failures));
+        self.rests_until = rest.and_then(|rest| Instant::now().checked_add(rest));
+        let refused = result.as_ref().err();
+        let is_news = refused != self.refused.as_ref();
+        self.refused = refused.cloned();
+        taker.note(&self.store, &result, is_news);
         result
-    }
-
-    fn refused(&self, refusal: &Refusal) {
-        self.enforcer.metrics().refused(refusal.code);
-        let (code, detail) = (refusal.code.as_str(), refusal.detail.as_str());
-        if self.enforcer.note_poll(Some(refusal)) {
-            tracing::warn!(code, detail, "refused; the last good release keeps serving");
-        } else {
-            tracing::debug!(code, detail, "refused again");
-        }
-    }
-
-    async fn take_newest(&mut self) -> Result<Polled, Refusal> {
-        let Some((pointer, tag)) = self.source.pointer(self.tag.as_deref()).await? else {
-            return self.still_newest();
-        };
-        if let Some(highest) = &self.highest {
-            pointer.check_after(highest)?;
-        }
-        let active = self.enforcer.active();
-        if active
-            .is_some_and(|active| active.id.digest == pointer.release && !self.lacks_clauses(&active))
-        {
-            self.tag = tag;
-            return self.still_newest();
-        }
-        // New releases are the time to look for new roots: a key that was withdrawn signs no more of them.
-        for succession in self.source.successions(&self.root).await? {
-            let version = succession.root.version();
-            tracing::info!(version, "following the trust root's succession");
-            if let Err(error) = self.state.save_root(version, &succession.envelope) {
-                tracing::error!(%error, version, "the new trust root cannot be remembered");
-            }
-            self.root = succession.root;
-        }
-        let release = Arc::new(self.source.release(&pointer, &self.root, self.artifacts()).await?);
-        release.statement().release().check_fresh(now())?;
-        let active = self.prepare(Arc::clone(&release)).await?;
-        let id = active.id;
-        // Remembered before it serves, so that no crash can lead back to an older one.
-        self.unsaved = Some(release);
-        self.save_again().await;
-        self.enforcer.swap(active);
-        self.highest = Some(pointer);
-        self.tag = tag;
-        Ok(Polled::Swapped(id))
-    }
-
-    /// A store that shows an expired release as its newest may be frozen by an attacker.
-    fn still_newest(&self) -> Result<Polled, Refusal> {
-        if let Some(active) = self.enforcer.active() {
-            active.release.check_fresh(now())?;
-        }
-        Ok(Polled::Unchanged)
-    }
-
-    /// Loads on another thread, so that requests in flight do not wait for it.
-    async fn prepare(&self, release: Arc<VerifiedRelease>) -> Result<Active, Refusal> {
-        let (engine, point) = (self.engine.clone(), self.enforcer.point());
-        let load = move || {
-            let set = Arc::new(PolicyPre::load(&engine, &release)?.at(point));
-            if set.lacks_point() {
-                tracing::warn!(
-                    serial = release.id().serial,
-                    "policies of the release say AT, and this enforcer does not know its point: where a request does \
-                     not say it either, they are in doubt and deny; give it --point"
-                );
-            }
-            if let Execution::Interpreted(reason) = set.execution() {
-                tracing::warn!(
-                    serial = release.id().serial,
-                    reason,
-                    "the release is interpreted, some ten times slower than its machine code"
-                );
-            }
-            Ok(Active { id: release.id(), release: release.statement().release().clone(), set })
-        };
-        tokio::task::spawn_blocking(load).await.unwrap_or_else(|error| {
-            Err(Refusal::new(Code::InvalidModule, format!("loading gave up: {error}")))
-        })
-    }
-
-    /// Remembers the newest release, if that is still to be done. A full disk does not keep a new release from
-    /// serving: the serial is still remembered while the process lives, and the failure is logged.
-    async fn save_again(&mut self) {
-        let Some(release) = self.unsaved.clone() else { return };
-        let state = Arc::clone(&self.state);
-        let saved = tokio::task::spawn_blocking(move || state.save(&release)).await;
-        match saved.map_err(std::io::Error::other).flatten() {
-            Ok(()) => self.unsaved = None,
-            Err(error) => {
-                self.enforcer.metrics().state_write_failed();
-                tracing::error!(%error, "the release cannot be remembered for the next start");
-            }
-        }
-    }
-
-    /// Polls until `stop` is done, about every `interval`: with jitter, so that many enforcers do not ask at
-    /// the same time, less often while the store does not answer, and right away when `trigger` is notified.
-    pub async fn run(
-        mut self,
-        interval: Duration,
-        trigger: Arc<Notify>,
-        stop: impl Future<Output = ()>,
-    ) {
-        tokio::pin!(stop);
-        let mut failures = 0u32;
-        loop {
-            let result = tokio::select! {
-                result = self.poll() => result,
-                () = &mut stop => return,
-            };
-            failures = match result {
-                Err(refusal) if refusal.code == Code::StoreUnavailable => failures.saturating_add(1),
-                _ => 0,
-            };
-            tokio::select! {
-                () = tokio::time::sleep(pause(interval, failures)) => {}
-                () = trigger.notified() => {}
-                () = &mut stop => return,
-            }
-        }
     }
 }
 

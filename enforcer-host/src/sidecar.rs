@@ -16,7 +16,6 @@ use crate::{
     record::{Entry, LogError, LogIdentity, Recorder, Recording, Shipper, Shipping, WitnessError},
     refresh::Refresher,
     server::{self, Limits},
-    source::ReleaseSource,
     state::{StateError, StateFolder},
     store::{Store, StoreError},
 };
@@ -24,8 +23,8 @@ use crate::{
 /// What an enforcer needs to know.
 #[derive(Debug, Clone)]
 pub struct SidecarConfig {
-    /// The store's URL ([`Store::open`]).
-    pub store: String,
+    /// The stores' URLs ([`Store::open_all`]): of all that is valid there, the highest serial serves.
+    pub stores: Vec<String>,
     /// The channel to follow.
     pub channel: Name,
     /// The pinned trust root.
@@ -166,7 +165,7 @@ pub(crate) struct Parts {
 impl Parts {
     /// Opens the state and the log, loads the last good release, and takes the address.
     pub(crate) async fn open(config: SidecarConfig) -> Result<Self, StartError> {
-        let source = ReleaseSource::new(Store::open(&config.store)?, config.channel.clone());
+        let stores = Store::open_all(&config.stores)?;
         let state = Arc::new(StateFolder::open(&config.state, config.channel.clone())?);
         let metrics = Arc::new(Metrics::default());
         let recorder = Arc::new(Recorder::start(
@@ -175,10 +174,11 @@ impl Parts {
             Arc::clone(&metrics),
         )?);
         let shipper = shipper(&config, &state, &recorder, &metrics)?;
-        let enforcer =
-            Arc::new(Enforcer::new(config.channel, config.point, metrics).explaining(config.explain));
+        let enforcer = Enforcer::new(config.channel.clone(), config.point, metrics);
+        let enforcer = Arc::new(enforcer.explaining(config.explain));
         let refresher = Refresher::start(
-            source,
+            stores,
+            &config.channel,
             &config.root,
             Arc::clone(&state),
             Engine::new()?,

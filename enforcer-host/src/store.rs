@@ -2,7 +2,10 @@
 
 use std::{path::Path as FilePath, sync::Arc, time::Duration};
 
-use aecp_contract::refusal::{Code, Refusal};
+use aecp_contract::{
+    layout,
+    refusal::{Code, Refusal},
+};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use object_store::{
@@ -38,6 +41,8 @@ const RETRIES: RetryConfig = RetryConfig {
 /// An object store and the folder in it under which the keys of [`aecp_contract::layout`] lie.
 #[derive(Debug, Clone)]
 pub struct Store {
+    /// Its URL, without credentials.
+    name: String,
     objects: Arc<dyn ObjectStore>,
     prefix: Path,
     /// Whether it is a local folder.
@@ -97,7 +102,27 @@ impl Store {
             }
             _ => return Err(another()),
         };
-        Ok(Self { objects, prefix, is_folder: parsed.scheme() == "file" })
+        Ok(Self { name: shown, objects, prefix, is_folder: parsed.scheme() == "file" })
+    }
+
+    /// Opens stores by their URLs, each text with one or, separated by commas and white space, several of them.
+    ///
+    /// # Errors
+    /// [`StoreError`], also where there is none, or one stands twice.
+    pub fn open_all<T: AsRef<str>>(urls: &[T]) -> Result<Vec<Self>, StoreError> {
+        let mut stores: Vec<Self> = Vec::new();
+        for url in urls.iter().flat_map(|urls| layout::store_urls(urls.as_ref())) {
+            let store = Self::open(url)?;
+            if stores.iter().any(|other| other.name == store.name) {
+                let detail = "it is given twice".to_owned();
+                return Err(StoreError { url: store.name, detail });
+            }
+            stores.push(store);
+        }
+        if stores.is_empty() {
+            return Err(StoreError { url: String::new(), detail: "none is given".to_owned() });
+        }
+        Ok(stores)
     }
 
     /// The store in a local folder, by its absolute path.
@@ -110,7 +135,13 @@ impl Store {
             detail: error.to_string(),
         })?;
         let objects = Arc::new(LocalFileSystem::new().with_fsync(true));
-        Ok(Self { objects, prefix, is_folder: true })
+        Ok(Self { name: folder.display().to_string(), objects, prefix, is_folder: true })
+    }
+
+    /// Its URL, without credentials.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The store itself.
@@ -273,6 +304,7 @@ mod tests {
             .with_allow_http(true)
             .with_retry(RETRIES);
         let store = Store {
+            name: "s3://b".to_owned(),
             objects: Arc::new(builder.build().unwrap()),
             prefix: Path::default(),
             is_folder: false,

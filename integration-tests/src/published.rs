@@ -1,10 +1,10 @@
-//! A store in a folder, with a signed release of a set of policies.
+//! Signed releases of sets of policies, and a store in a folder that has one.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use aecp_compiler::{
-    accept::examine,
-    publish::{Base, Publication, Reason, Store},
+    accept::{Accepted, examine},
+    publish::{Base, Publication, PublishError, Reason, Store},
     source::{Source, Sources},
 };
 use aecp_contract::{
@@ -13,6 +13,49 @@ use aecp_contract::{
 };
 use ed25519_dalek::SigningKey;
 use tempfile::TempDir;
+
+/// The key that signs them.
+#[must_use]
+pub fn key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+/// The trust root that names it, as JSON.
+#[must_use]
+pub fn root() -> Vec<u8> {
+    let root = RootPayload::first(&key().verifying_key(), &[Role::Root, Role::Judicial]);
+    root.sign(&[&key()]).to_json()
+}
+
+/// A set of these policies, for a channel without a release.
+///
+/// # Panics
+/// If it is not accepted.
+#[must_use]
+pub fn accepted(policies: &str) -> Accepted {
+    let source = Source { path: "set.aecp".to_owned(), text: policies.to_owned() };
+    let sources = Sources::new(vec![source]);
+    let examined = examine(&sources, &Base::default(), &BTreeMap::new(), &mut |_| ()).unwrap();
+    examined.accepted.expect("the set is accepted")
+}
+
+/// Publishes a set for an hour on the channel `prod`, in the place of the release of serial `base`.
+///
+/// # Errors
+/// [`PublishError`].
+pub async fn publish(
+    store: &Store,
+    set: &Accepted,
+    base: u64,
+) -> Result<aecp_compiler::publish::Published, PublishError> {
+    let issued = aecp_enforcer::now();
+    let later = |seconds| Timestamp { seconds: issued.seconds + seconds, nanoseconds: 0 };
+    let channel = "prod".parse().expect("a name");
+    let publication = Publication { channel, issued, expires: later(3600), stale: later(7200) };
+    let roots = store.roots(&root()).await?;
+    let set = Accepted { base, ..set.clone() };
+    store.publish(&set, &publication, &Reason::default(), &[&key()], &roots).await
+}
 
 /// A folder that holds `store`, with a release on the channel `prod`, `root.json`, and an empty `audit`.
 #[derive(Debug)]
@@ -30,21 +73,9 @@ impl Published {
         let published = Self { folder: tempfile::tempdir().unwrap() };
         fs::create_dir(published.path("store")).unwrap();
         fs::create_dir(published.path("audit")).unwrap();
-        let key = SigningKey::from_bytes(&[7; 32]);
-        let root = RootPayload::first(&key.verifying_key(), &[Role::Root, Role::Judicial]);
-        let root = root.sign(&[&key]).to_json();
-        fs::write(published.path("root.json"), &root).unwrap();
-        let sources =
-            Sources::new(vec![Source { path: "set.aecp".to_owned(), text: policies.to_owned() }]);
-        let examined = examine(&sources, &Base::default(), &BTreeMap::new(), &mut |_| ()).unwrap();
-        let accepted = examined.accepted.expect("the set is accepted");
-        let issued = aecp_enforcer::now();
-        let later = |seconds| Timestamp { seconds: issued.seconds + seconds, nanoseconds: 0 };
-        let channel = "prod".parse().unwrap();
-        let publication = Publication { channel, issued, expires: later(3600), stale: later(7200) };
+        fs::write(published.path("root.json"), root()).unwrap();
         let store = Store::open(&published.url("store")).unwrap();
-        let roots = store.roots(&root).await.unwrap();
-        store.publish(&accepted, &publication, &Reason::default(), &[&key], &roots).await.unwrap();
+        publish(&store, &accepted(policies), 0).await.unwrap();
         published
     }
 

@@ -89,7 +89,7 @@ async fn no_request_fails_and_none_is_mixed_while_a_release_is_swapped_every_sec
     let sidecar = Sidecar::start(SidecarConfig {
         audit: AuditConfig::default(),
         point: None,
-        store: url,
+        stores: vec![url],
         channel: "prod".parse().unwrap(),
         root,
         state: folder.path().join("state"),

@@ -41,9 +41,10 @@ pub(crate) enum MetricsFormat {
 #[derive(Parser)]
 #[command(version)]
 pub(crate) struct Settings {
-    /// Store of releases: file:///…, s3://…, gs://… or az://…
-    #[arg(long, env = "AECP_STORE", value_name = "URL")]
-    pub(crate) store: String,
+    /// Stores of releases: file:///…, s3://…, gs://… or az://…; of several, separated by commas or white space, the highest
+    /// valid serial serves
+    #[arg(long, env = "AECP_STORE", value_name = "URL", required = true)]
+    pub(crate) store: Vec<String>,
 
     /// Channel to follow
     #[arg(long, env = "AECP_CHANNEL")]
@@ -142,7 +143,7 @@ impl Settings {
         let attributes =
             AttributeRules { clear: self.audit_clear, mask: self.audit_mask, omit: self.audit_omit };
         Ok(SidecarConfig {
-            store: self.store,
+            stores: self.store,
             channel: self.channel,
             root,
             state: self.state,

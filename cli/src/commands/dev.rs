@@ -171,7 +171,7 @@ impl Workshop {
         SidecarConfig {
             audit: AuditConfig::default(),
             point: None,
-            store: self.store_url.clone(),
+            stores: vec![self.store_url.clone()],
             channel: self.channel.clone(),
             root: self.root.clone(),
             state: self.folder.join("state"),

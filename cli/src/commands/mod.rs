@@ -20,6 +20,8 @@ pub(crate) mod publish;
 pub(crate) mod replay;
 pub(crate) mod root;
 pub(crate) mod sign;
+pub(crate) mod status;
+pub(crate) mod sync;
 pub(crate) mod test;
 pub(crate) mod verify;
 pub(crate) mod witness;

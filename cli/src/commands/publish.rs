@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time,
 };
 
 use aecp_compiler::{
     accept::{Examined, examine},
     keys,
-    publish::{Base, Publication, Reason, Store},
+    publish::{Base, Publication, Reason, Replica, Replicated, Store},
     source::Sources,
 };
 use aecp_contract::{
@@ -25,8 +26,11 @@ use zeroize::Zeroizing;
 use super::{SetArgument, keygen::TRUST_ROOT, now, read};
 use crate::{
     Outcome, diagnostics,
-    terminal::{CARE, FAINT, GOOD, PLAIN, count, progress},
+    terminal::{BAD, CARE, FAINT, GOOD, PLAIN, count, progress},
 };
+
+/// How long each of the other stores may take to get the release.
+const REPLICATION: time::Duration = time::Duration::from_secs(60);
 
 /// Compile, test and sign a policy set, and make it the newest release of a channel
 ///
@@ -40,7 +44,9 @@ use crate::{
 /// advisory policy enforces no more than that, a blocking one what it says itself, a retired one is gone for good. A state
 /// stays until it is moved again.
 ///
-/// Stores are file:///…, s3://…, gs://… and az://…, configured by the clouds' usual environment variables.
+/// Stores are file:///…, s3://…, gs://… and az://…, configured by the clouds' usual environment variables. Of several the
+/// first gives the serials, and the others get a copy. One that fails does not keep the release from being published: it is
+/// named, and `aecp sync` or the next publication brings it up to date.
 ///
 /// Example: aecp publish policies/hipaa --store s3://bucket --channel prod --key keys/private.pem
 /// Example: aecp publish policies/hipaa --store s3://bucket --channel prod --key keys/private.pem
@@ -50,9 +56,9 @@ use crate::{
 pub(crate) struct Arguments {
     #[command(flatten)]
     set: SetArgument,
-    /// Where to publish
-    #[arg(long, value_name = "URL")]
-    store: String,
+    /// Where to publish; may repeat
+    #[arg(long, value_name = "URL", required = true)]
+    store: Vec<String>,
     /// Which channel gets the release
     #[arg(long)]
     channel: Name,
@@ -91,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         publication(arguments.channel.clone(), now()?, arguments.expires, arguments.stale_after)?;
     let (reason, wanted) = reason(arguments)?;
     let sources = arguments.set.sources()?;
-    let store = Store::open(&arguments.store)?;
+    let (store, replicas) = Store::open_all(&arguments.store)?;
     let (roots, base) = super::block_on(async {
         let roots = store.roots(&root_json).await?;
         let base = store.base(&arguments.channel, &roots).await?;
@@ -127,7 +133,32 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     for Move { policy, from, to } in &accepted.moves {
         anstream::println!("  {CARE}{to}{PLAIN} {policy}, which was {from}");
     }
+    let copied = super::block_on(async {
+        Ok(store.replicate(&replicas, &arguments.channel, &roots, REPLICATION).await?)
+    })?;
+    if !print_replicas(&copied) {
+        anstream::eprintln!(
+            "{CARE}published, but not in every store{PLAIN}: try again with `aecp sync`"
+        );
+    }
     Ok(Outcome::Good)
+}
+
+/// What came of the other stores; whether all of them have the release.
+pub(crate) fn print_replicas(replicas: &[Replica]) -> bool {
+    for Replica { store, result } in replicas {
+        match result {
+            Ok(Replicated { serial, copied: 0 }) => {
+                anstream::println!("  {GOOD}has{PLAIN} release {serial}: {store}");
+            }
+            Ok(Replicated { serial, copied }) => anstream::println!(
+                "  {GOOD}has{PLAIN} release {serial}, {} copied: {store}",
+                count(*copied, "object", "objects")
+            ),
+            Err(refusal) => anstream::println!("  {BAD}failed{PLAIN} {store}: {refusal}"),
+        }
+    }
+    replicas.iter().all(|replica| replica.result.is_ok())
 }
 
 /// POLICY=STATE.

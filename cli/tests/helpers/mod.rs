@@ -40,7 +40,7 @@ pub(crate) fn url(folder: &Path) -> String {
 /// A sidecar of the store and the root in a folder, whose log `web-1` goes from its state folder to a store of its own.
 pub(crate) fn sidecar(folder: &Path, state: &Path, audit: &Path) -> SidecarConfig {
     SidecarConfig {
-        store: url(&folder.join("store")),
+        stores: vec![url(&folder.join("store"))],
         channel: "prod".parse().unwrap(),
         root: TrustRoot::pinned(&fs::read(folder.join("keys/root.json")).unwrap()).unwrap(),
         state: state.to_owned(),

@@ -38,9 +38,9 @@ type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// The platform, and the function as it is configured.
 pub(crate) async fn from_environment(variable: Variables<'_>) -> Result<(Platform, Function), String> {
     let platform = platform(variable)?;
-    let url = needed(variable, "AECP_STORE")?;
-    let store = Store::open(&url).map_err(|error| format!("AECP_STORE: {error}"))?;
-    let place = Place::of_store(&url).ok_or("AECP_STORE names no bucket or container")?;
+    let urls = needed(variable, "AECP_STORE")?;
+    let (store, replicas) = Store::open_all(&[urls]).map_err(|error| format!("AECP_STORE: {error}"))?;
+    let place = Place::of_store(store.name()).ok_or("AECP_STORE names no bucket or container")?;
     let keys = Zeroizing::new(text_or_file(variable, "AECP_KEY", &["-----BEGIN", "{"])?);
     let keys = keys::open_all(&keys).await.map_err(|error| format!("AECP_KEY: {error}"))?;
     let root = text_or_file(variable, "AECP_ROOT", &["{"])?.into_bytes();
@@ -50,7 +50,7 @@ pub(crate) async fn from_environment(variable: Variables<'_>) -> Result<(Platfor
     if expires.0 <= 0 || stale_after.0 < 0 {
         return Err("AECP_EXPIRES must be above zero and AECP_STALE_AFTER not below it".to_owned());
     }
-    let hosted = Hosted { store, keys, root, expires, stale_after, clock: now };
+    let hosted = Hosted { store, replicas, keys, root, expires, stale_after, clock: now };
     let notifier = variable("AECP_NOTIFY").filter(|url| !url.trim().is_empty());
     let notifier = notifier.map(|url| Notifier::new(&url)).transpose();
     let notifier = notifier.map_err(|error| format!("AECP_NOTIFY: {error}"))?;

@@ -3,7 +3,7 @@
 //!
 //! | variable | |
 //! |---|---|
-//! | `AECP_STORE` | the store's URL: `s3://…`, `gs://…`, `az://…` or `file:///…` |
+//! | `AECP_STORE` | the store's URL: `s3://…`, `gs://…`, `az://…` or `file:///…`; of several, separated by commas or white space, the first has the inbox and gives the serials |
 //! | `AECP_KEY` | the judicial keys, PKCS#8 PEM or wrapped by a key management service, or the path of a file with them |
 //! | `AECP_ROOT` | the enforcers' trust root, JSON, or the path of a file with it |
 //! | `AECP_EXPIRES`, `AECP_STALE_AFTER` | of releases; 90d and 30d unless they are set |

@@ -1,8 +1,11 @@
 //! One event, dealt with and told of.
 
-use aecp_compiler::hosted::{
-    Answer, Hosted,
-    event::{Event, Object, Place, binary_cloud_event, parse},
+use aecp_compiler::{
+    hosted::{
+        Answer, Hosted,
+        event::{Event, Object, Place, binary_cloud_event, parse},
+    },
+    publish::Replica,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -106,6 +109,22 @@ impl Function {
         if !answered.again {
             add_times(&mut told, &answered.report);
         }
+        if !answered.replicas.is_empty() {
+            if answered.replicas.iter().any(|replica| replica.result.is_err()) {
+                told["level"] = "warn".into();
+            }
+            told["replicas"] = answered.replicas.iter().map(replicated).collect();
+        }
         Ok(told)
+    }
+}
+
+/// What came of one replica. One that failed is caught up the next time.
+fn replicated(Replica { store, result }: &Replica) -> Value {
+    match result {
+        Ok(done) => json!({ "store": store, "serial": done.serial, "copied": done.copied }),
+        Err(refusal) => {
+            json!({ "store": store, "code": refusal.code.as_str(), "message": refusal.detail })
+        }
     }
 }

@@ -46,6 +46,7 @@ fn place(authors: bool) -> Place {
     let day = 24 * 3600 * 1000;
     let hosted = Hosted {
         store,
+        replicas: Vec::new(),
         keys: vec![key(1)],
         root: root.sign(&[&key(1)]).to_json(),
         expires: Duration(90 * day),

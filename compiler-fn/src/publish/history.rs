@@ -119,13 +119,23 @@ impl Store {
         channel: &Name,
         named: EntryRef,
     ) -> Result<Entry, PublishError> {
+        let bytes = self.entry_bytes(channel, named).await?;
+        Entry::unverified(&bytes, channel).map_err(PublishError::Damaged)
+    }
+
+    /// Its envelope.
+    pub(super) async fn entry_bytes(
+        &self,
+        channel: &Name,
+        named: EntryRef,
+    ) -> Result<Bytes, PublishError> {
         let key = layout::legislation(channel, named.number);
         let bytes = self.entry(channel, named.number).await?;
         let bytes = bytes.ok_or_else(|| gone(&key, "is not there, and the release names it"))?;
         if Digest::of(&bytes) != named.digest {
             return Err(broken(format!("`{key}` is not the entry that the release names")));
         }
-        Entry::unverified(&bytes, channel).map_err(PublishError::Damaged)
+        Ok(bytes)
     }
 
     /// The last entry of the history, of which the newest release names `known`.

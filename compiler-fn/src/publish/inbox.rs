@@ -10,11 +10,11 @@ use aecp_contract::{
     report::{MAX_REPORT_BYTES, Report},
     value::Timestamp,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::{Attribute, ObjectStore as _, ObjectStoreExt as _, path::Path};
 
-use super::{PublishError, Published, Roots, Store, newest::gone};
+use super::{PublishError, Published, Roots, Store, newest::gone, store::body};
 
 /// How far the store's clock may be ahead of a publisher's, in seconds.
 const CLOCK_SKEW_SECONDS: i64 = 3600;
@@ -52,15 +52,8 @@ impl Store {
             _ => None,
         });
         let metadata = metadata.collect();
-        // Not by the size that the store tells alone: an object is what it gives.
-        let (mut bytes, mut chunks) = (BytesMut::new(), object.into_stream());
-        while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
-            if bytes.len() as u64 + chunk.len() as u64 > limit {
-                return Ok(Some(Object { bytes: None, uploaded, metadata }));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(Some(Object { bytes: Some(bytes.freeze()), uploaded, metadata }))
+        let bytes = body(object, limit).await.map_err(failed)?;
+        Ok(Some(Object { bytes, uploaded, metadata }))
     }
 
     /// The paths of the objects below a folder of an inbox, relative to it, in byte order, at most `limit` and one more.

@@ -96,6 +96,14 @@ impl Place {
         }
     }
 
+    /// The store's URL.
+    pub(crate) fn url(&self) -> String {
+        match &self.bucket_url {
+            Some((_, bucket)) => format!("s3://{bucket}"),
+            None => format!("file://{}", self.folder.path().display()),
+        }
+    }
+
     fn object(&self, key: &str) -> Option<String> {
         self.bucket_url.as_ref().map(|(url, bucket)| format!("{url}/{bucket}/{key}"))
     }
@@ -164,15 +172,15 @@ impl Place {
         std::fs::write(&root_path, root()).unwrap();
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
         command.env("AECP_KEY", pem.as_str()).env("AECP_ROOT", root_path).stdout(Stdio::from(log));
+        command.env("AECP_STORE", self.url());
         match &self.bucket_url {
-            Some((url, bucket)) => command
-                .env("AECP_STORE", format!("s3://{bucket}"))
+            Some((url, _)) => command
                 .env("AWS_ENDPOINT", url)
                 .env("AWS_ALLOW_HTTP", "true")
                 .env("AWS_ACCESS_KEY_ID", "key")
                 .env("AWS_SECRET_ACCESS_KEY", "secret")
                 .env("AWS_DEFAULT_REGION", "us-east-1"),
-            None => command.env("AECP_STORE", format!("file://{}", self.folder.path().display())),
+            None => &mut command,
         };
         command
     }

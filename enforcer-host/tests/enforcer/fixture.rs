@@ -277,18 +277,17 @@ impl Publisher {
         let state = Arc::new(StateFolder::open(&self.state(), channel()).unwrap());
         let enforcer = Arc::new(Enforcer::new(channel(), None, Arc::new(Metrics::default())));
         let engine = Engine::new().unwrap();
-        let refresher =
-            Refresher::start(self.source(), &self.pinned(), state, engine, Arc::clone(&enforcer))
-                .await
-                .unwrap();
-        (enforcer, refresher)
+        let stores = Store::open_all(&[self.url()]).unwrap();
+        let (channel, pinned, same) = (channel(), self.pinned(), Arc::clone(&enforcer));
+        let refresher = Refresher::start(stores, &channel, &pinned, state, engine, same);
+        (enforcer, refresher.await.unwrap())
     }
 
     pub(crate) fn config(&self) -> SidecarConfig {
         SidecarConfig {
             audit: aecp_enforcer::AuditConfig::default(),
             point: None,
-            store: self.url(),
+            stores: vec![self.url()],
             channel: channel(),
             root: self.pinned(),
             state: self.state(),

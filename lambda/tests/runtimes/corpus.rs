@@ -47,7 +47,7 @@ fn decision(told: &Value) -> String {
 async fn by_sidecar(function: &Function, requests: &[Request]) -> Vec<String> {
     let published = &function.published;
     let sidecar = Sidecar::start(SidecarConfig {
-        store: published.url("store"),
+        stores: vec![published.url("store")],
         channel: "prod".parse().unwrap(),
         root: TrustRoot::pinned(&std::fs::read(published.path("root.json")).unwrap()).unwrap(),
         state: published.path("sidecar"),
