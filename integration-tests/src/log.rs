@@ -1,7 +1,10 @@
 //! Logs of decisions in stores: written, of any events, as enforcers carry them; and read, checked as `aecp audit verify`
 //! checks them.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use aecp_contract::{
     audit::{Entry, Event, check::LogCheck},
