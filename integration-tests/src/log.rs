@@ -1,7 +1,10 @@
 //! Logs of decisions in stores: written, of any events, as enforcers carry them; and read, checked as `aecp audit verify`
 //! checks them.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use aecp_contract::{
     audit::{Entry, Event, check::LogCheck},
@@ -63,7 +66,10 @@ pub fn verified(folder: &Path) -> Vec<Entry> {
     let policy = LogPolicy::of_logs(vec![vkey]);
     let trusted = |path: &Path| policy.trusted(&fs::read(path).unwrap()).unwrap().checkpoint;
     let earlier = fs::read_dir(folder.join("checkpoints")).unwrap();
-    let earlier = earlier.map(|file| trusted(&file.unwrap().path())).collect();
+    // What a process that was killed left half-written stands under another name until then.
+    let is_whole = |path: &PathBuf| !path.to_string_lossy().contains('#');
+    let earlier = earlier.map(|file| file.unwrap().path()).filter(is_whole);
+    let earlier = earlier.map(|path| trusted(&path)).collect();
     let mut check = LogCheck::new(trusted(&folder.join("checkpoint")), earlier);
     let mut entries = Vec::new();
     while let Some(bundle) = check.next() {

@@ -16,7 +16,7 @@ use aecp_enforcer::{
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 
-use crate::upkeep::Intervals;
+use crate::{supervisor::Left, upkeep::Intervals};
 
 /// What becomes of what cannot be decided because the enforcer itself fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -122,6 +122,10 @@ pub(crate) struct Settings {
     /// What to log: error, warn, info, debug or trace, or a filter
     #[arg(long, env = "AECP_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub(crate) log_level: String,
+
+    /// To be the process that decides, after one that left this behind
+    #[arg(long, hide = true, value_parser = |text: &str| text.parse::<Left>().map_err(|()| "no such state"))]
+    pub(crate) worker: Option<Left>,
 
     /// Address of Lambda's Runtime and Extensions API
     #[arg(long, env = "AWS_LAMBDA_RUNTIME_API", value_name = "ADDRESS", hide = true)]

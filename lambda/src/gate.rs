@@ -200,7 +200,7 @@ impl Gate {
     }
 
     /// Counts what passes undecided, in the log of decisions, too.
-    fn undecided(&self, context: &RequestContext, code: &'static str) {
+    pub(crate) fn undecided(&self, context: &RequestContext, code: &'static str) {
         self.telemetry.undecided();
         self.recorder.undecided(context);
         tracing::error!(

@@ -32,11 +32,14 @@ use tokio::{
 use crate::{
     answer::{answers, denied, log_denial},
     api::{Api, Body, whole, without_connection},
-    denial::Denial,
+    config::Fail,
+    denial::{Denial, Why},
     gate::{Gate, Outcome},
     in_hand::InHand,
-    telemetry::INVOCATION,
+    supervisor::{Left, Said},
+    telemetry::{INVOCATION, RESPONSE},
     upkeep::{self, Upkeep},
+    worker::say,
 };
 
 const NEXT: &str = "/2018-06-01/runtime/invocation/next";
@@ -46,6 +49,9 @@ const DEADLINE: &str = "lambda-runtime-deadline-ms";
 const FUNCTION_ARN: &str = "lambda-runtime-invoked-function-arn";
 const TRACE_ID: &str = "lambda-runtime-trace-id";
 pub(crate) const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
+
+/// The code of what the process that decides had in hand when it crashed.
+const UNAVAILABLE: &str = "enforcer_unavailable";
 
 /// The most bytes of an event: Lambda's own limit is 6 MB.
 const MAX_EVENT: usize = 8 << 20;
@@ -61,6 +67,8 @@ pub(crate) struct Proxy {
     used: AtomicBool,
     /// What the function has, where its answer is to be looked at.
     in_hand: Mutex<Option<Arc<InHand>>>,
+    /// The invocation that the function had, its answer to be looked at, when the last worker crashed.
+    left: Mutex<Option<String>>,
     /// When the invocation in hand must be over, in milliseconds since 1970; 0 before the first.
     deadline: AtomicU64,
 }
@@ -73,7 +81,25 @@ impl Proxy {
             upkeep,
             used: AtomicBool::new(false),
             in_hand: Mutex::default(),
+            left: Mutex::default(),
             deadline: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes over what the last worker had in hand when it crashed. An event that the function was not given is gone, and is
+    /// answered in its place.
+    pub(crate) async fn take_over(&self, left: Left) {
+        match left {
+            Left::Nothing => {}
+            Left::Event(request_id) => {
+                self.used.store(true, Ordering::Relaxed);
+                let denial = Denial::error(Why::code(UNAVAILABLE));
+                self.deny(&context(&request_id, None), &denial).await;
+            }
+            Left::Given(request_id) => {
+                self.used.store(true, Ordering::Relaxed);
+                *self.left.lock().await = Some(request_id);
+            }
         }
     }
 
@@ -123,6 +149,8 @@ impl Proxy {
     /// The next event that may pass. The function has nothing in hand when it asks for it, so this is the time for upkeep.
     async fn next(&self, head: Parts) -> Result<Response<Body>, Error> {
         *self.in_hand.lock().await = None;
+        *self.left.lock().await = None;
+        say(&Said::Has(Left::Nothing));
         loop {
             match self.deadline.load(Ordering::Relaxed) {
                 0 => {}
@@ -157,12 +185,9 @@ impl Proxy {
 
     /// The event as the function may have it; `None` if it was denied and answered.
     async fn decided(&self, headers: &HeaderMap, event: Option<Bytes>) -> Option<Bytes> {
-        let context = RequestContext {
-            request_id: text(headers, REQUEST_ID).into(),
-            trace_id: trace_id(text(headers, TRACE_ID)),
-            point: INVOCATION,
-            started: Instant::now(),
-        };
+        let context = context(text(headers, REQUEST_ID), trace_id(text(headers, TRACE_ID)));
+        let request_id = || context.request_id.to_string();
+        say(&Said::Has(Left::Event(request_id())));
         let outcome = match event {
             Some(event) => self.gate.outcome(&event, text(headers, FUNCTION_ARN), &context).await,
             None => Outcome::Denied(self.gate.unread(&context).await),
@@ -170,11 +195,14 @@ impl Proxy {
         self.gate.telemetry.held(&context);
         match outcome {
             Outcome::Pass(event, in_hand) => {
+                let is_looked_at = in_hand.is_some();
+                say(&Said::Has(if is_looked_at { Left::Given(request_id()) } else { Left::Nothing }));
                 *self.in_hand.lock().await = in_hand.map(Arc::new);
                 Some(event)
             }
             Outcome::Denied(denial) => {
                 self.deny(&context, &denial).await;
+                say(&Said::Has(Left::Nothing));
                 None
             }
         }
@@ -188,8 +216,23 @@ impl Proxy {
         let in_hand = self.in_hand.lock().await.clone();
         match in_hand.filter(|in_hand| in_hand.context.request_id == request_id) {
             Some(in_hand) => self.gate.answered(&in_hand, head, body).await,
+            None if self.left.lock().await.take_if(|left| **left == *request_id).is_some() => {
+                self.left_behind(&request_id, head, body)
+            }
             None => Some(Request::from_parts(head, body.boxed_unsync())),
         }
+    }
+
+    /// The answer to an invocation of which nothing is known any more, although it was to be looked at.
+    fn left_behind(&self, request_id: &str, head: Parts, body: Incoming) -> Option<Request<Body>> {
+        let context = RequestContext { point: RESPONSE, ..context(request_id, None) };
+        if self.gate.fail == Fail::Open {
+            self.gate.undecided(&context, UNAVAILABLE);
+            return Some(Request::from_parts(head, body.boxed_unsync()));
+        }
+        let denial = Denial::error(Why::code(UNAVAILABLE));
+        log_denial(&context, &denial.why);
+        denied(request_id, &denial)
     }
 
     /// Answers an invocation in the function's place.
@@ -202,6 +245,15 @@ impl Proxy {
             Ok(status) => tracing::error!(%status, request_id, trace_id, "the denial was not taken"),
             Err(error) => tracing::error!(%error, request_id, trace_id, "the denial cannot be sent"),
         }
+    }
+}
+
+fn context(request_id: &str, trace_id: Option<Arc<str>>) -> RequestContext {
+    RequestContext {
+        request_id: request_id.into(),
+        trace_id,
+        point: INVOCATION,
+        started: Instant::now(),
     }
 }
 

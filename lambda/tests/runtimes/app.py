@@ -14,6 +14,8 @@ def handler(event, context):
     job = event.get("job")
     if job == "sleep":
         time.sleep(600)
+    elif job == "pause":
+        time.sleep(2)
     elif job == "crash":
         os._exit(3)
     elif job == "raise":

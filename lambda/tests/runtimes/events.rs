@@ -159,7 +159,8 @@ async fn events_and_answers_of_six_megabytes_pass_whole() {
 async fn events_that_are_no_json_or_no_text_are_denied() {
     let mut function = Function::of(Runtime::Rust("echo")).await;
     for event in [&b"{\"job\":\"\xff\"}"[..], b"{\"job\":", b""] {
-        let answer = function.emulator.invoke(event).await.answer.expect("an answer");
+        let invocation = function.emulator.invoke(event).await;
+        let answer = invocation.answer.unwrap_or_else(|| panic!("{:?}", invocation.failure));
         assert!(answer.is_error);
         assert_eq!(answer.headers["lambda-runtime-function-error-type"], "AECP.Denied");
     }

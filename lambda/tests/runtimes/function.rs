@@ -12,7 +12,7 @@ use std::{
 };
 
 use aecp_contract::{
-    audit::{DecisionRecord, Entry, Event},
+    audit::{DecisionRecord, Event},
     digest::Digest,
 };
 use aecp_integration_tests::{
@@ -198,14 +198,18 @@ impl Function {
 
     /// The decisions in the audit store, in all logs that are there, each log verified.
     pub(crate) fn decisions(&self) -> Vec<DecisionRecord> {
-        let logs = fs::read_dir(self.published.path("audit/audit")).unwrap();
-        let entries = logs.flat_map(|log| log::verified(&log.unwrap().path()));
-        let decision = |entry: Entry| match entry.event {
+        let decision = |event: Event| match event {
             Event::Decision(decision) => Some(*decision),
             Event::Gap(gap) => panic!("{gap:?}"),
             _ => None,
         };
-        entries.filter_map(decision).collect()
+        self.logged().into_iter().filter_map(decision).collect()
+    }
+
+    /// All that is in the logs of the audit store, each log verified.
+    pub(crate) fn logged(&self) -> Vec<Event> {
+        let logs = fs::read_dir(self.published.path("audit/audit")).unwrap();
+        logs.flat_map(|log| log::verified(&log.unwrap().path())).map(|entry| entry.event).collect()
     }
 }
 

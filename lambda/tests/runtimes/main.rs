@@ -13,6 +13,7 @@
 )]
 
 mod corpus;
+mod crashes;
 mod deploy;
 mod events;
 mod freezing;

@@ -1,0 +1,295 @@
+//! The process that Lambda knows. It holds what must outlive a crash of the process that decides ([`crate::worker`]): the
+//! address that the function's runtime asks, the registration with Lambda, and what is known of the invocation in hand. It
+//! reads nothing that callers or the function send, so there is little in it that could crash.
+//!
+//! A worker has the listening socket as its standard input. Its standard output is a socket to the supervisor: what it says
+//! there of itself is a [`Said`], one a line, and all else are metrics, which are passed on. It is told of invocations and of
+//! the end over the same socket ([`Told`]).
+
+use std::{
+    env,
+    fmt::Display,
+    io::{self, Write as _},
+    net::TcpListener,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    process::{Child, Command, Stdio},
+    str::FromStr,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    sync::mpsc,
+    time::timeout,
+};
+
+use crate::{
+    api::Api,
+    config::Settings,
+    extensions::{Event, Extensions},
+    upkeep::until,
+};
+
+/// How many workers may end one after the other, each within [`SHORT`] of its start, until it is given up.
+const MAX_SHORT: u32 = 5;
+
+/// The life of a worker that does not work.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// What a worker says of itself, as a line of text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// It serves.
+    Ready,
+    /// It cannot, for this reason.
+    Failed(String),
+    /// What it has in hand.
+    Has(Left),
+}
+
+/// What a worker has in hand, and leaves behind if it crashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Nothing.
+    Nothing,
+    /// The event of this invocation was taken from Lambda, and the function does not have it.
+    Event(String),
+    /// The function has this invocation, and its answer is to be looked at.
+    Given(String),
+}
+
+/// What a worker is told, as a line of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The function is invoked; the invocation must be over at this time, in milliseconds since 1970.
+    Invoke(u64),
+    /// The environment ends, at this time.
+    Shutdown(u64),
+}
+
+impl Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ready => f.write_str("ready"),
+            Self::Failed(why) => write!(f, "failed {}", why.replace('\n', " ")),
+            Self::Has(left) => write!(f, "has {left}"),
+        }
+    }
+}
+
+impl FromStr for Said {
+    type Err = ();
+
+    fn from_str(line: &str) -> Result<Self, ()> {
+        match line.split_once(' ') {
+            None if line == "ready" => Ok(Self::Ready),
+            Some(("failed", why)) => Ok(Self::Failed(why.to_owned())),
+            Some(("has", left)) => left.parse().map(Self::Has),
+            _ => Err(()),
+        }
+    }
+}
+
+impl Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::Event(id) => write!(f, "event:{id}"),
+            Self::Given(id) => write!(f, "given:{id}"),
+        }
+    }
+}
+
+impl FromStr for Left {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.split_once(':') {
+            None if text == "nothing" => Ok(Self::Nothing),
+            Some(("event", id)) => Ok(Self::Event(id.to_owned())),
+            Some(("given", id)) => Ok(Self::Given(id.to_owned())),
+            _ => Err(()),
+        }
+    }
+}
+
+impl Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Invoke(deadline) => write!(f, "invoke {deadline}"),
+            Self::Shutdown(deadline) => write!(f, "shutdown {deadline}"),
+        }
+    }
+}
+
+impl FromStr for Told {
+    type Err = ();
+
+    fn from_str(line: &str) -> Result<Self, ()> {
+        let (what, deadline) = line.split_once(' ').ok_or(())?;
+        let deadline = deadline.parse().map_err(|_| ())?;
+        match what {
+            "invoke" => Ok(Self::Invoke(deadline)),
+            "shutdown" => Ok(Self::Shutdown(deadline)),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Runs until the environment ends.
+///
+/// # Errors
+/// Why it cannot go on. Lambda was told.
+pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
+    // Lambda starts the function's runtime as soon as all extensions are registered, so it may come here at once.
+    let listener = TcpListener::bind(settings.proxy)
+        .with_context(|| format!("cannot listen on {} for the function's runtime", settings.proxy));
+    // Before anything else can go wrong, so that it can be said to Lambda.
+    let extensions = Extensions::register(Api::new(&settings.runtime_api)?).await?;
+    let failed = match listener {
+        Err(error) => error,
+        Ok(listener) => match Worker::start(&listener, &Left::Nothing).await {
+            Ok(worker) => return supervise(worker, &listener, extensions).await,
+            Err(error) => error,
+        },
+    };
+    tracing::error!(error = format!("{failed:#}"), "cannot go on");
+    extensions.failed(&format!("{failed:#}")).await;
+    Err(failed)
+}
+
+async fn supervise(
+    mut worker: Worker,
+    listener: &TcpListener,
+    extensions: Extensions,
+) -> anyhow::Result<()> {
+    // A call that waits must not be given up: the event that ends it would be lost.
+    let (sender, mut events) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let event = extensions.next().await;
+            let is_last = !matches!(event, Ok(Event::Invoke { .. }));
+            if sender.send(event).await.is_err() || is_last {
+                return;
+            }
+        }
+    });
+    let mut short = 0;
+    loop {
+        tokio::select! {
+            event = events.recv() => match event.context("Lambda says nothing more")?? {
+                Event::Invoke { deadline } => worker.tell(Told::Invoke(deadline)).await,
+                Event::Shutdown { reason, deadline } => {
+                    tracing::info!(reason, "stopping");
+                    worker.tell(Told::Shutdown(deadline)).await;
+                    let _ = timeout(until(deadline), worker.ended()).await;
+                    return Ok(());
+                }
+            },
+            () = worker.ended() => {
+                let status = worker.process.wait().context("how the worker ended is not known")?;
+                short = if worker.started.elapsed() < SHORT { short + 1 } else { 0 };
+                let left = worker.left.clone();
+                tracing::error!(%status, %left, "the process that decides ended; another one takes its place");
+                if short >= MAX_SHORT {
+                    bail!("the process that decides ended {short} times, each soon after its start");
+                }
+                worker = Worker::start(listener, &left).await?;
+            }
+        }
+    }
+}
+
+/// The process that decides.
+struct Worker {
+    process: Child,
+    started: Instant,
+    said: Lines<BufReader<OwnedReadHalf>>,
+    telling: OwnedWriteHalf,
+    left: Left,
+}
+
+impl Worker {
+    /// Starts one, which takes over what the last one left, and waits until it serves.
+    ///
+    /// # Errors
+    /// Why it does not.
+    async fn start(listener: &TcpListener, left: &Left) -> anyhow::Result<Self> {
+        let (ours, theirs) = UnixStream::pair().context("no socket")?;
+        ours.set_nonblocking(true)?;
+        let (said, telling) = tokio::net::UnixStream::from_std(ours)?.into_split();
+        let program = env::current_exe().context("this program's own name is not known")?;
+        let process = Command::new(program)
+            .args(["--worker", &left.to_string()])
+            .stdin(Stdio::from(OwnedFd::from(listener.try_clone()?)))
+            .stdout(Stdio::from(OwnedFd::from(theirs)))
+            .spawn()
+            .context("the process that decides cannot be started")?;
+        let said = BufReader::new(said).lines();
+        let left = Left::Nothing;
+        let mut worker = Self { process, started: Instant::now(), said, telling, left };
+        match worker.hear().await {
+            Some(Said::Ready) => Ok(worker),
+            Some(Said::Failed(why)) => bail!("{why}"),
+            _ => bail!("the process that decides ended at its start: {}", worker.process.wait()?),
+        }
+    }
+
+    /// What it says next of itself; `None` once it ended.
+    async fn hear(&mut self) -> Option<Said> {
+        loop {
+            let line = self.said.next_line().await.ok().flatten()?;
+            match line.parse() {
+                Ok(said) => return Some(said),
+                Err(()) => drop(writeln!(io::stdout(), "{line}")),
+            }
+        }
+    }
+
+    /// Waits for its end.
+    async fn ended(&mut self) {
+        while let Some(said) = self.hear().await {
+            if let Said::Has(left) = said {
+                self.left = left;
+            }
+        }
+    }
+
+    /// Tells it something; that it ended is seen elsewhere.
+    async fn tell(&mut self, told: Told) {
+        let _ = self.telling.write_all(format!("{told}\n").as_bytes()).await;
+    }
+}
+
+impl Drop for Worker {
+    /// No worker outlives its supervisor; one that is killed with it sees that nobody speaks to it any more.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_heard() {
+        let id = || "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned();
+        for said in [
+            Said::Ready,
+            Said::Failed("no root".to_owned()),
+            Said::Has(Left::Nothing),
+            Said::Has(Left::Event(id())),
+            Said::Has(Left::Given(id())),
+        ] {
+            assert_eq!(said.to_string().parse(), Ok(said));
+        }
+        assert_eq!("{\"_aws\":{}}".parse::<Said>(), Err(()));
+        for told in [Told::Invoke(5), Told::Shutdown(u64::MAX)] {
+            assert_eq!(told.to_string().parse(), Ok(told));
+        }
+    }
+}
