@@ -220,7 +220,8 @@ impl Worker {
         let (ours, theirs) = UnixStream::pair().context("no socket")?;
         ours.set_nonblocking(true)?;
         let (said, telling) = tokio::net::UnixStream::from_std(ours)?.into_split();
-        let program = env::current_exe().context("this program's own name is not known")?;
+        // As this one was started, so that an emulator of another machine is not left behind.
+        let program = env::args_os().next().context("this program's own name is not known")?;
         let process = Command::new(program)
             .args(["--worker", &left.to_string()])
             .stdin(Stdio::from(OwnedFd::from(listener.try_clone()?)))
