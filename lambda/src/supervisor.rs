@@ -146,11 +146,13 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     // Lambda starts the function's runtime as soon as all extensions are registered, so it may come here at once.
     let listener = TcpListener::bind(settings.proxy)
         .with_context(|| format!("cannot listen on {} for the function's runtime", settings.proxy));
-    // Before anything else can go wrong, so that it can be said to Lambda.
+    // It reads its release while this registers.
+    let worker = listener.and_then(|listener| Ok((Worker::spawn(&listener, &Left::Nothing)?, listener)));
+    // Whatever goes wrong is said to Lambda from here on.
     let extensions = Extensions::register(Api::new(&settings.runtime_api)?).await?;
-    let failed = match listener {
+    let failed = match worker {
         Err(error) => error,
-        Ok(listener) => match Worker::start(&listener, &Left::Nothing).await {
+        Ok((worker, listener)) => match worker.ready().await {
             Ok(worker) => return supervise(worker, &listener, extensions).await,
             Err(error) => error,
         },
@@ -196,7 +198,7 @@ async fn supervise(
                 if short >= MAX_SHORT {
                     bail!("the process that decides ended {short} times, each soon after its start");
                 }
-                worker = Worker::start(listener, &left).await?;
+                worker = Worker::spawn(listener, &left)?.ready().await?;
             }
         }
     }
@@ -212,11 +214,11 @@ struct Worker {
 }
 
 impl Worker {
-    /// Starts one, which takes over what the last one left, and waits until it serves.
+    /// Starts one, which takes over what the last one left.
     ///
     /// # Errors
-    /// Why it does not.
-    async fn start(listener: &TcpListener, left: &Left) -> anyhow::Result<Self> {
+    /// If it cannot be started.
+    fn spawn(listener: &TcpListener, left: &Left) -> anyhow::Result<Self> {
         let (ours, theirs) = UnixStream::pair().context("no socket")?;
         ours.set_nonblocking(true)?;
         let (said, telling) = tokio::net::UnixStream::from_std(ours)?.into_split();
@@ -230,11 +232,19 @@ impl Worker {
             .context("the process that decides cannot be started")?;
         let said = BufReader::new(said).lines();
         let left = Left::Nothing;
-        let mut worker = Self { process, started: Instant::now(), said, telling, left };
-        match worker.hear().await {
-            Some(Said::Ready) => Ok(worker),
+        Ok(Self { process, started: Instant::now(), said, telling, left })
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Errors
+    /// Why it does not.
+    async fn ready(mut self) -> anyhow::Result<Self> {
+        match self.hear().await {
+            Some(Said::Ready) => Ok(self),
             Some(Said::Failed(why)) => bail!("{why}"),
-            _ => bail!("the process that decides ended at its start: {}", worker.process.wait()?),
+            Some(said) => bail!("the process that decides says `{said}` before it serves"),
+            None => bail!("the process that decides ended at its start: {}", self.process.wait()?),
         }
     }
 

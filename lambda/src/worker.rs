@@ -68,8 +68,9 @@ async fn serve(settings: Settings, left: Left) -> anyhow::Result<()> {
     let gate = Arc::new(Gate { enforcer, recorder, fail, telemetry });
     let proxy = Arc::new(Proxy::new(api, Arc::clone(&gate), Arc::clone(&upkeep)));
     proxy.take_over(left).await;
-    tokio::spawn(Arc::clone(&proxy).serve(listener));
+    // The first that it says, so before the function's runtime can ask it.
     say(&Said::Ready);
+    tokio::spawn(Arc::clone(&proxy).serve(listener));
     loop {
         match told.recv().await {
             Some(Told::Invoke(deadline)) if !proxy.is_used() => {
