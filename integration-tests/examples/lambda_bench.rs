@@ -105,22 +105,34 @@ fn row(out: &mut impl std::io::Write, name: &str, values: &mut [Duration]) -> st
 }
 
 /// Kilobytes that the kernel says of a process.
-fn kilobytes(process: u32, what: &str) -> anyhow::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find(|line| line.starts_with(what)).context("the kernel says nothing")?;
+fn kilobytes(process: u32, file: &str, what: &str) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/{file}"))?;
+    let line = status
+        .lines()
+        .find(|line| line.split(':').next() == Some(what))
+        .context("the kernel says nothing")?;
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).context("it is no number")
 }
 
-/// For how long a process's threads had a processor, and for how long they waited for one.
+/// For how long the threads of the extension's processes had a processor, and for how long they waited for one.
 fn scheduled(process: u32) -> anyhow::Result<[Duration; 2]> {
     let mut sums = [Duration::ZERO; 2];
-    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
-        for (sum, nanoseconds) in sums.iter_mut().zip(text.split_whitespace()) {
-            *sum += Duration::from_nanos(nanoseconds.parse()?);
+    for process in both(process)? {
+        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+            for (sum, nanoseconds) in sums.iter_mut().zip(text.split_whitespace()) {
+                *sum += Duration::from_nanos(nanoseconds.parse()?);
+            }
         }
     }
     Ok(sums)
+}
+
+/// The supervisor and the worker.
+fn both(supervisor: u32) -> anyhow::Result<Vec<u32>> {
+    let children = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))?;
+    let children = children.split_whitespace().map(str::parse);
+    Ok([Ok(supervisor)].into_iter().chain(children).collect::<Result<_, _>>()?)
 }
 
 #[tokio::main]
@@ -189,9 +201,13 @@ async fn main() -> anyhow::Result<()> {
     writeln!(out)?;
     for (emulator, (name, ..)) in emulators.iter().zip(&functions).skip(1) {
         let process = emulator.process(EXTENSION).context("the extension does not run")?;
-        let [now, own, most] = ["VmRSS", "RssAnon", "VmHWM"].map(|what| kilobytes(process, what));
-        let (now, own, most) = (now?, own?, most?);
-        writeln!(out, "{name}: {now} kB resident, of which {own} kB its own; {most} kB at most")?;
+        let mut shares = 0;
+        for process in both(process)? {
+            shares += kilobytes(process, "smaps_rollup", "Pss")?;
+            let [now, own] = ["VmRSS", "RssAnon"].map(|what| kilobytes(process, "status", what));
+            writeln!(out, "{name}: process {process}: {} kB resident, {} kB its own", now?, own?)?;
+        }
+        writeln!(out, "{name}: {shares} kB resident in both, pages that they share counted once")?;
     }
     Ok(())
 }

@@ -68,7 +68,7 @@ pub(crate) struct Proxy {
     /// What the function has, where its answer is to be looked at.
     in_hand: Mutex<Option<Arc<InHand>>>,
     /// The invocation that the function had, its answer to be looked at, when the last worker crashed.
-    left: Mutex<Option<String>>,
+    left: Mutex<Option<Left>>,
     /// When the invocation in hand must be over, in milliseconds since 1970; 0 before the first.
     deadline: AtomicU64,
 }
@@ -96,9 +96,9 @@ impl Proxy {
                 let denial = Denial::error(Why::code(UNAVAILABLE));
                 self.deny(&context(&request_id, None), &denial).await;
             }
-            Left::Given(request_id) => {
+            Left::Given(_) | Left::GivenPart(_) => {
                 self.used.store(true, Ordering::Relaxed);
-                *self.left.lock().await = Some(request_id);
+                *self.left.lock().await = Some(left);
             }
         }
     }
@@ -195,8 +195,11 @@ impl Proxy {
         self.gate.telemetry.held(&context);
         match outcome {
             Outcome::Pass(event, in_hand) => {
-                let is_looked_at = in_hand.is_some();
-                say(&Said::Has(if is_looked_at { Left::Given(request_id()) } else { Left::Nothing }));
+                say(&Said::Has(match &in_hand {
+                    None => Left::Nothing,
+                    Some(in_hand) if in_hand.failed.is_empty() => Left::Given(request_id()),
+                    Some(_) => Left::GivenPart(request_id()),
+                }));
                 *self.in_hand.lock().await = in_hand.map(Arc::new);
                 Some(event)
             }
@@ -216,19 +219,22 @@ impl Proxy {
         let in_hand = self.in_hand.lock().await.clone();
         match in_hand.filter(|in_hand| in_hand.context.request_id == request_id) {
             Some(in_hand) => self.gate.answered(&in_hand, head, body).await,
-            None if self.left.lock().await.take_if(|left| **left == *request_id).is_some() => {
-                self.left_behind(&request_id, head, body)
-            }
-            None => Some(Request::from_parts(head, body.boxed_unsync())),
+            None => self.left_behind(&request_id, head, body).await,
         }
     }
 
-    /// The answer to an invocation of which nothing is known any more, although it was to be looked at.
-    fn left_behind(&self, request_id: &str, head: Parts, body: Incoming) -> Option<Request<Body>> {
+    /// The answer to an invocation of which nothing is in hand: it passes, unless it was to be looked at and nothing is known of
+    /// it any more.
+    async fn left_behind(&self, request_id: &str, head: Parts, body: Incoming) -> Option<Request<Body>> {
+        let passing = |head, body: Incoming| Some(Request::from_parts(head, body.boxed_unsync()));
+        let is_this =
+            |left: &mut Left| matches!(left, Left::Given(id) | Left::GivenPart(id) if *id == request_id);
+        let Some(left) = self.left.lock().await.take_if(is_this) else { return passing(head, body) };
         let context = RequestContext { point: RESPONSE, ..context(request_id, None) };
-        if self.gate.fail == Fail::Open {
+        // Of a batch, those messages that the function was not given would be lost.
+        if self.gate.fail == Fail::Open && matches!(left, Left::Given(_)) {
             self.gate.undecided(&context, UNAVAILABLE);
-            return Some(Request::from_parts(head, body.boxed_unsync()));
+            return passing(head, body);
         }
         let denial = Denial::error(Why::code(UNAVAILABLE));
         log_denial(&context, &denial.why);

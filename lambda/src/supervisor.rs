@@ -47,6 +47,8 @@ pub(crate) enum Said {
     Failed(String),
     /// What it has in hand.
     Has(Left),
+    /// What it was told of is done: the environment may be frozen, as far as it is concerned.
+    Done,
 }
 
 /// What a worker has in hand, and leaves behind if it crashes.
@@ -58,6 +60,8 @@ pub(crate) enum Left {
     Event(String),
     /// The function has this invocation, and its answer is to be looked at.
     Given(String),
+    /// The function has a part of this batch, and its answer is to name the rest as failed.
+    GivenPart(String),
 }
 
 /// What a worker is told, as a line of text.
@@ -75,6 +79,7 @@ impl Display for Said {
             Self::Ready => f.write_str("ready"),
             Self::Failed(why) => write!(f, "failed {}", why.replace('\n', " ")),
             Self::Has(left) => write!(f, "has {left}"),
+            Self::Done => f.write_str("done"),
         }
     }
 }
@@ -85,6 +90,7 @@ impl FromStr for Said {
     fn from_str(line: &str) -> Result<Self, ()> {
         match line.split_once(' ') {
             None if line == "ready" => Ok(Self::Ready),
+            None if line == "done" => Ok(Self::Done),
             Some(("failed", why)) => Ok(Self::Failed(why.to_owned())),
             Some(("has", left)) => left.parse().map(Self::Has),
             _ => Err(()),
@@ -98,6 +104,7 @@ impl Display for Left {
             Self::Nothing => f.write_str("nothing"),
             Self::Event(id) => write!(f, "event:{id}"),
             Self::Given(id) => write!(f, "given:{id}"),
+            Self::GivenPart(id) => write!(f, "given-part:{id}"),
         }
     }
 }
@@ -110,6 +117,7 @@ impl FromStr for Left {
             None if text == "nothing" => Ok(Self::Nothing),
             Some(("event", id)) => Ok(Self::Event(id.to_owned())),
             Some(("given", id)) => Ok(Self::Given(id.to_owned())),
+            Some(("given-part", id)) => Ok(Self::GivenPart(id.to_owned())),
             _ => Err(()),
         }
     }
@@ -169,11 +177,13 @@ async fn supervise(
 ) -> anyhow::Result<()> {
     // A call that waits must not be given up: the event that ends it would be lost.
     let (sender, mut events) = mpsc::channel(1);
+    // Nor may it be made before an event is done with: it tells Lambda that the environment may be frozen.
+    let (done, mut is_done) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
             let event = extensions.next().await;
             let is_last = !matches!(event, Ok(Event::Invoke { .. }));
-            if sender.send(event).await.is_err() || is_last {
+            if sender.send(event).await.is_err() || is_last || is_done.recv().await.is_none() {
                 return;
             }
         }
@@ -190,16 +200,15 @@ async fn supervise(
                     return Ok(());
                 }
             },
-            () = worker.ended() => {
-                let status = worker.process.wait().context("how the worker ended is not known")?;
-                short = if worker.started.elapsed() < SHORT { short + 1 } else { 0 };
-                let left = worker.left.clone();
-                tracing::error!(%status, %left, "the process that decides ended; another one takes its place");
-                if short >= MAX_SHORT {
-                    bail!("the process that decides ended {short} times, each soon after its start");
+            said = worker.hear() => match said {
+                Some(Said::Has(left)) => worker.left = left,
+                Some(Said::Done) => drop(done.try_send(())),
+                Some(_) => {}
+                None => {
+                    worker = worker.replaced(listener, &mut short).await?;
+                    let _ = done.try_send(());
                 }
-                worker = Worker::spawn(listener, &left)?.ready().await?;
-            }
+            },
         }
     }
 }
@@ -225,13 +234,18 @@ impl Worker {
         // As this one was started, so that an emulator of another machine is not left behind.
         let program = env::args_os().next().context("this program's own name is not known")?;
         let process = Command::new(program)
+            .args(env::args_os().skip(1))
             .args(["--worker", &left.to_string()])
             .stdin(Stdio::from(OwnedFd::from(listener.try_clone()?)))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
             .context("the process that decides cannot be started")?;
         let said = BufReader::new(said).lines();
-        let left = Left::Nothing;
+        // An answer that is still to come is looked at by whoever is there then. Events are answered before it serves.
+        let left = match left {
+            Left::Given(_) | Left::GivenPart(_) => left.clone(),
+            Left::Nothing | Left::Event(_) => Left::Nothing,
+        };
         Ok(Self { process, started: Instant::now(), said, telling, left })
     }
 
@@ -248,6 +262,27 @@ impl Worker {
         }
     }
 
+    /// Another one in the place of this one, which ended. Those that do not even come to serve are replaced, too.
+    ///
+    /// # Errors
+    /// If one after the other ends soon after its start.
+    async fn replaced(mut self, listener: &TcpListener, short: &mut u32) -> anyhow::Result<Self> {
+        let status = self.process.wait().context("how the worker ended is not known")?;
+        let left = &self.left;
+        tracing::error!(%status, %left, "the process that decides ended; another one takes its place");
+        *short = if self.started.elapsed() < SHORT { *short + 1 } else { 0 };
+        loop {
+            if *short >= MAX_SHORT {
+                bail!("the process that decides ended {short} times, each soon after its start");
+            }
+            match Self::spawn(listener, left)?.ready().await {
+                Ok(worker) => return Ok(worker),
+                Err(error) => tracing::error!(error = format!("{error:#}"), "it does not serve"),
+            }
+            *short += 1;
+        }
+    }
+
     /// What it says next of itself; `None` once it ended.
     async fn hear(&mut self) -> Option<Said> {
         loop {
@@ -261,11 +296,7 @@ impl Worker {
 
     /// Waits for its end.
     async fn ended(&mut self) {
-        while let Some(said) = self.hear().await {
-            if let Said::Has(left) = said {
-                self.left = left;
-            }
-        }
+        while self.hear().await.is_some() {}
     }
 
     /// Tells it something; that it ended is seen elsewhere.
@@ -295,6 +326,8 @@ mod tests {
             Said::Has(Left::Nothing),
             Said::Has(Left::Event(id())),
             Said::Has(Left::Given(id())),
+            Said::Has(Left::GivenPart(id())),
+            Said::Done,
         ] {
             assert_eq!(said.to_string().parse(), Ok(said));
         }

@@ -73,10 +73,12 @@ async fn serve(settings: Settings, left: Left) -> anyhow::Result<()> {
     tokio::spawn(Arc::clone(&proxy).serve(listener));
     loop {
         match told.recv().await {
-            Some(Told::Invoke(deadline)) if !proxy.is_used() => {
-                upkeep.due(upkeep::until(deadline)).await
+            Some(Told::Invoke(deadline)) => {
+                if !proxy.is_used() {
+                    upkeep.due(upkeep::until(deadline)).await;
+                }
+                say(&Said::Done);
             }
-            Some(Told::Invoke(_)) => {}
             Some(Told::Shutdown(deadline)) => {
                 upkeep.report(&gate).await;
                 upkeep.stop(upkeep::until(deadline).saturating_sub(SHUTDOWN_MARGIN)).await;

@@ -41,16 +41,18 @@ fn kill_worker(supervisor: u32) -> bool {
     Command::new("kill").args(["-9", &worker.to_string()]).status().unwrap().success()
 }
 
-/// What becomes of an invocation in which the process that decides is killed while the function has the event.
-async fn killed_in_hand(policies: &str, fail: &str) -> (Function, Invocation) {
+/// What becomes of an invocation in which the process that decides is killed so often while the function has the event.
+async fn killed_in_hand(policies: &str, fail: &str, kills: usize) -> (Function, Invocation) {
     let fail = ("AECP_FAIL".to_owned(), fail.into());
     let mut function =
         Function::deciding(policies, Runtime::Python("app"), |config| config.env.push(fail)).await;
     function.answer(r#"{"job":"tidy"}"#).await;
     let supervisor = function.emulator.process("aecp-extension").unwrap();
     let killing = tokio::task::spawn_blocking(move || {
-        thread::sleep(Duration::from_secs(1));
-        assert!(kill_worker(supervisor));
+        for _ in 0..kills {
+            thread::sleep(Duration::from_millis(700));
+            assert!(kill_worker(supervisor));
+        }
     });
     let invocation = function.invoke(r#"{"job":"pause"}"#).await;
     killing.await.unwrap();
@@ -59,7 +61,7 @@ async fn killed_in_hand(policies: &str, fail: &str) -> (Function, Invocation) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_the_function_has_an_event_its_answer_leaves_if_no_policy_looks_at_it() {
-    let (mut function, invocation) = killed_in_hand(EVENTS, "closed").await;
+    let (mut function, invocation) = killed_in_hand(EVENTS, "closed", 1).await;
     assert_eq!(invocation.failure, None, "{}", function.output());
     assert!(!invocation.answer.unwrap().is_error);
     assert_eq!(function.answer(r#"{"job":"tidy"}"#).await["job"], "tidy");
@@ -72,7 +74,7 @@ async fn killed_while_the_function_has_an_event_its_answer_leaves_if_no_policy_l
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_before_an_answer_that_policies_look_at_it_is_denied_or_passes_as_configured() {
     let policies = format!("{EVENTS}{ANSWERS}");
-    let (mut function, invocation) = killed_in_hand(&policies, "closed").await;
+    let (mut function, invocation) = killed_in_hand(&policies, "closed", 2).await;
     let answer = invocation.answer.unwrap_or_else(|| panic!("{}", function.output()));
     assert!(answer.is_error);
     let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
@@ -82,7 +84,7 @@ async fn killed_before_an_answer_that_policies_look_at_it_is_denied_or_passes_as
     // Three events, and the two answers that could be decided on.
     assert_eq!(function.decisions().len(), 5);
 
-    let (mut function, invocation) = killed_in_hand(&policies, "open").await;
+    let (mut function, invocation) = killed_in_hand(&policies, "open", 2).await;
     assert!(!invocation.answer.unwrap_or_else(|| panic!("{}", function.output())).is_error);
     function.shutdown().await;
     let gaps: Vec<_> = function
