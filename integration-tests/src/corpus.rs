@@ -1,9 +1,11 @@
 //! One corpus of HTTP requests for all points of enforcement: 250 policies, any number of requests, and the decisions in a
 //! form in which they can be compared byte by byte.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
-use serde_json::{Map, Value, json};
+use aecp_contract::trust::TrustRoot;
+use aecp_enforcer::{AuditConfig, Sidecar, SidecarConfig, server::Limits};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::generated::Random;
 
@@ -182,6 +184,37 @@ impl Request {
             "isBase64Encoded": false,
         })
     }
+}
+
+/// What a sidecar of this store and trust root answers to the requests, with its state in an empty folder.
+///
+/// # Panics
+/// If it does not come to serve or to answer.
+pub async fn by_sidecar(store: String, root: &Path, state: &Path, requests: &[Request]) -> Vec<String> {
+    let sidecar = Sidecar::start(SidecarConfig {
+        stores: vec![store],
+        channel: "prod".parse().unwrap(),
+        root: TrustRoot::pinned(&fs::read(root).unwrap()).unwrap(),
+        state: state.to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        poll: Duration::from_secs(60),
+        point: None,
+        limits: Limits::default(),
+        explain: false,
+        audit: AuditConfig::default(),
+    });
+    let sidecar = sidecar.await.unwrap();
+    sidecar.enforcer().watch().wait_for(Option::is_some).await.unwrap();
+    let (client, url) = (reqwest::Client::new(), format!("http://{}/v1/decisions", sidecar.address()));
+    let mut lines = Vec::with_capacity(requests.len());
+    for batch in requests.chunks(1000) {
+        let batch: Vec<Value> = batch.iter().map(Request::attributes).collect();
+        let answer = client.post(&url).json(&batch).send().await.unwrap().bytes().await.unwrap();
+        let answers: Vec<Box<RawValue>> = serde_json::from_slice(&answer).unwrap();
+        lines.extend(answers.iter().map(|line| line.get().to_owned()));
+    }
+    sidecar.stop().await.unwrap();
+    lines
 }
 
 /// What a decision comes to, as a caller of any point of enforcement can see it: of a denial all that led to it, in the bytes

@@ -5,21 +5,16 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use aecp_compiler::{
-    accept::examine,
-    publish::{Publication, Reason, Store},
-    source::{Source, Sources},
-};
-use aecp_contract::{
-    trust::{Role, RootPayload},
-    value::Timestamp,
-};
+use aecp_compiler::publish::Store;
 use aecp_enforcer::component::{ComponentConfig, ComponentServer, Limits};
-use aecp_integration_tests::guest;
+use aecp_integration_tests::{guest, published};
 use axum::{
     Router,
     body::Body,
@@ -28,7 +23,6 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use ed25519_dalek::SigningKey;
 use reqwest::Client;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -70,8 +64,8 @@ struct World {
     folder: TempDir,
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
-    key: SigningKey,
-    root: Vec<u8>,
+    /// How many were published.
+    releases: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -114,39 +108,28 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("store")).unwrap();
-        let key = SigningKey::from_bytes(&[7; 32]);
-        let root = RootPayload::first(&key.verifying_key(), &[Role::Root, Role::Judicial]);
-        let root = root.sign(&[&key]).to_json();
         let asked = Arc::default();
         let served = Served { folder: folder.path().to_owned(), asked: Arc::clone(&asked) };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let router = Router::new().fallback(serve).with_state(served);
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { folder, address, asked, key, root }
+        Self { folder, address, asked, releases: AtomicU64::default() }
     }
 
     /// Publishes the policies as the next release.
     async fn publish(&self, name: &str) {
-        let text = POLICIES.replace("NAME", name);
-        let sources = Sources::new(vec![Source { path: "set.aecp".to_owned(), text }]);
         let store =
             Store::open(&format!("file://{}", self.folder.path().join("store").display())).unwrap();
-        let roots = store.roots(&self.root).await.unwrap();
-        let channel = "prod".parse().unwrap();
-        let base = store.base(&channel, &roots).await.unwrap();
-        let examined = examine(&sources, &base, &BTreeMap::new(), &mut |_| ()).unwrap();
-        let accepted = examined.accepted.unwrap();
-        let issued = aecp_enforcer::now();
-        let later = |seconds| Timestamp { seconds: issued.seconds + seconds, nanoseconds: 0 };
-        let publication = Publication { channel, issued, expires: later(3600), stale: later(7200) };
-        store.publish(&accepted, &publication, &Reason::default(), &[&self.key], &roots).await.unwrap();
+        let before = self.releases.fetch_add(1, Ordering::Relaxed);
+        let set = published::accepted(&POLICIES.replace("NAME", name));
+        published::publish(&store, &set, before).await.unwrap();
     }
 
     async fn gateway(&self, more: &[(&str, &str)]) -> Gateway {
         let url = |path: &str| format!("http://{}/{path}", self.address);
         let mut settings = BTreeMap::from([
-            ("aecp_root".to_owned(), String::from_utf8(self.root.clone()).unwrap()),
+            ("aecp_root".to_owned(), String::from_utf8(published::root()).unwrap()),
             ("aecp_channel".to_owned(), "prod".to_owned()),
             ("aecp_store".to_owned(), url("store")),
             ("aecp_upstream".to_owned(), url("up")),

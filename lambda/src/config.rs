@@ -124,7 +124,7 @@ pub(crate) struct Settings {
     pub(crate) log_level: String,
 
     /// To be the process that decides, after one that left this behind
-    #[arg(long, hide = true, value_parser = |text: &str| text.parse::<Left>().map_err(|()| "no such state"))]
+    #[arg(long, hide = true, value_parser = |text: &str| serde_json::from_str::<Left>(text))]
     pub(crate) worker: Option<Left>,
 
     /// Address of Lambda's Runtime and Extensions API

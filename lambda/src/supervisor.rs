@@ -8,16 +8,16 @@
 
 use std::{
     env,
-    fmt::Display,
     io::{self, Write as _},
     net::TcpListener,
     os::{fd::OwnedFd, unix::net::UnixStream},
     process::{Child, Command, Stdio},
-    str::FromStr,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -38,8 +38,8 @@ const MAX_SHORT: u32 = 5;
 /// The life of a worker that does not work.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// What a worker says of itself, as a line of text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a worker says of itself: a line of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Said {
     /// It serves.
     Ready,
@@ -52,7 +52,7 @@ pub(crate) enum Said {
 }
 
 /// What a worker has in hand, and leaves behind if it crashes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Left {
     /// Nothing.
     Nothing,
@@ -64,86 +64,13 @@ pub(crate) enum Left {
     GivenPart(String),
 }
 
-/// What a worker is told, as a line of text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a worker is told: a line of JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Told {
     /// The function is invoked; the invocation must be over at this time, in milliseconds since 1970.
     Invoke(u64),
     /// The environment ends, at this time.
     Shutdown(u64),
-}
-
-impl Display for Said {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Ready => f.write_str("ready"),
-            Self::Failed(why) => write!(f, "failed {}", why.replace('\n', " ")),
-            Self::Has(left) => write!(f, "has {left}"),
-            Self::Done => f.write_str("done"),
-        }
-    }
-}
-
-impl FromStr for Said {
-    type Err = ();
-
-    fn from_str(line: &str) -> Result<Self, ()> {
-        match line.split_once(' ') {
-            None if line == "ready" => Ok(Self::Ready),
-            None if line == "done" => Ok(Self::Done),
-            Some(("failed", why)) => Ok(Self::Failed(why.to_owned())),
-            Some(("has", left)) => left.parse().map(Self::Has),
-            _ => Err(()),
-        }
-    }
-}
-
-impl Display for Left {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Nothing => f.write_str("nothing"),
-            Self::Event(id) => write!(f, "event:{id}"),
-            Self::Given(id) => write!(f, "given:{id}"),
-            Self::GivenPart(id) => write!(f, "given-part:{id}"),
-        }
-    }
-}
-
-impl FromStr for Left {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text.split_once(':') {
-            None if text == "nothing" => Ok(Self::Nothing),
-            Some(("event", id)) => Ok(Self::Event(id.to_owned())),
-            Some(("given", id)) => Ok(Self::Given(id.to_owned())),
-            Some(("given-part", id)) => Ok(Self::GivenPart(id.to_owned())),
-            _ => Err(()),
-        }
-    }
-}
-
-impl Display for Told {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Invoke(deadline) => write!(f, "invoke {deadline}"),
-            Self::Shutdown(deadline) => write!(f, "shutdown {deadline}"),
-        }
-    }
-}
-
-impl FromStr for Told {
-    type Err = ();
-
-    fn from_str(line: &str) -> Result<Self, ()> {
-        let (what, deadline) = line.split_once(' ').ok_or(())?;
-        let deadline = deadline.parse().map_err(|_| ())?;
-        match what {
-            "invoke" => Ok(Self::Invoke(deadline)),
-            "shutdown" => Ok(Self::Shutdown(deadline)),
-            _ => Err(()),
-        }
-    }
 }
 
 /// Runs until the environment ends.
@@ -235,7 +162,7 @@ impl Worker {
         let program = env::args_os().next().context("this program's own name is not known")?;
         let process = Command::new(program)
             .args(env::args_os().skip(1))
-            .args(["--worker", &left.to_string()])
+            .args(["--worker", &json!(left).to_string()])
             .stdin(Stdio::from(OwnedFd::from(listener.try_clone()?)))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
@@ -257,7 +184,7 @@ impl Worker {
         match self.hear().await {
             Some(Said::Ready) => Ok(self),
             Some(Said::Failed(why)) => bail!("{why}"),
-            Some(said) => bail!("the process that decides says `{said}` before it serves"),
+            Some(said) => bail!("the process that decides says {said:?} before it serves"),
             None => bail!("the process that decides ended at its start: {}", self.process.wait()?),
         }
     }
@@ -269,7 +196,7 @@ impl Worker {
     async fn replaced(mut self, listener: &TcpListener, short: &mut u32) -> anyhow::Result<Self> {
         let status = self.process.wait().context("how the worker ended is not known")?;
         let left = &self.left;
-        tracing::error!(%status, %left, "the process that decides ended; another one takes its place");
+        tracing::error!(%status, ?left, "the process that decides ended; another one takes its place");
         *short = if self.started.elapsed() < SHORT { *short + 1 } else { 0 };
         loop {
             if *short >= MAX_SHORT {
@@ -287,9 +214,9 @@ impl Worker {
     async fn hear(&mut self) -> Option<Said> {
         loop {
             let line = self.said.next_line().await.ok().flatten()?;
-            match line.parse() {
+            match serde_json::from_str(&line) {
                 Ok(said) => return Some(said),
-                Err(()) => drop(writeln!(io::stdout(), "{line}")),
+                Err(_) => drop(writeln!(io::stdout(), "{line}")),
             }
         }
     }
@@ -301,7 +228,7 @@ impl Worker {
 
     /// Tells it something; that it ended is seen elsewhere.
     async fn tell(&mut self, told: Told) {
-        let _ = self.telling.write_all(format!("{told}\n").as_bytes()).await;
+        let _ = self.telling.write_all(format!("{}\n", json!(told)).as_bytes()).await;
     }
 }
 
@@ -310,30 +237,5 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_said_is_heard() {
-        let id = || "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned();
-        for said in [
-            Said::Ready,
-            Said::Failed("no root".to_owned()),
-            Said::Has(Left::Nothing),
-            Said::Has(Left::Event(id())),
-            Said::Has(Left::Given(id())),
-            Said::Has(Left::GivenPart(id())),
-            Said::Done,
-        ] {
-            assert_eq!(said.to_string().parse(), Ok(said));
-        }
-        assert_eq!("{\"_aws\":{}}".parse::<Said>(), Err(()));
-        for told in [Told::Invoke(5), Told::Shutdown(u64::MAX)] {
-            assert_eq!(told.to_string().parse(), Ok(told));
-        }
     }
 }

@@ -11,6 +11,7 @@ use std::{
 
 use aecp_enforcer::Driven;
 use anyhow::Context as _;
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -44,7 +45,7 @@ pub(crate) async fn run(settings: Settings, left: Left) -> anyhow::Result<()> {
 
 /// Tells the supervisor. Where there is none any more, this process is about to end.
 pub(crate) fn say(said: &Said) {
-    let _ = writeln!(io::stdout(), "{said}");
+    let _ = writeln!(io::stdout(), "{}", json!(said));
 }
 
 async fn serve(settings: Settings, left: Left) -> anyhow::Result<()> {
@@ -95,7 +96,7 @@ fn listen() -> anyhow::Result<mpsc::UnboundedReceiver<Told>> {
     let (sender, told) = mpsc::unbounded_channel();
     thread::Builder::new().name("aecp-supervisor".to_owned()).spawn(move || {
         let lines = BufReader::new(UnixStream::from(socket)).lines();
-        for told in lines.map_while(Result::ok).filter_map(|line| line.parse().ok()) {
+        for told in lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()) {
             if sender.send(told).is_err() {
                 return;
             }

@@ -3,17 +3,16 @@
 
 use std::fs;
 
-use aecp_enforcer::{Sidecar, component::ComponentServer};
+use aecp_enforcer::component::ComponentServer;
 use aecp_integration_tests::{
     corpus::{self, Request},
     guest,
 };
 use reqwest::{Client, Method};
-use serde_json::{Value, value::RawValue};
 
 use crate::{
     edge,
-    helpers::{self, err, url},
+    helpers::{err, url},
 };
 
 const REQUESTS: usize = 10_000;
@@ -27,11 +26,10 @@ async fn ten_thousand_requests_are_decided_in_the_same_bytes_everywhere() {
     let folder = folder.path();
     let requests: Vec<Request> = corpus::requests(REQUESTS).collect();
 
-    let config = helpers::sidecar(folder, &folder.join("sidecar"), &folder.join("audit"));
-    let sidecar = Sidecar::start(config).await.unwrap();
-    sidecar.enforcer().watch().wait_for(Option::is_some).await.unwrap();
-    let expected = by_sidecar(&sidecar, &requests).await;
-    sidecar.stop().await.unwrap();
+    let store = url(&folder.join("store"));
+    let root = folder.join("keys/root.json");
+    let told = corpus::by_sidecar(store.clone(), &root, &folder.join("sidecar"), &requests).await;
+    let expected: Vec<String> = told.iter().map(|line| corpus::of_sidecar(line)).collect();
     let allowed = expected.iter().filter(|decision| decision.starts_with("ALLOW")).count();
     assert!((REQUESTS / 20..REQUESTS * 19 / 20).contains(&allowed), "{allowed} are allowed");
 
@@ -40,13 +38,12 @@ async fn ten_thousand_requests_are_decided_in_the_same_bytes_everywhere() {
     let app = app.to_str().unwrap();
     let composed = edge::compose(folder, "middleware", &["--app", app]);
     assert!(composed.status.success(), "{}", err(&composed));
-    let store = edge::web_store(&folder.join("store")).await;
-    let server = edge::serve(folder, &[("aecp_store", &format!("http://{store}"))], &[store]).await;
+    let web = edge::web_store(&folder.join("store")).await;
+    let server = edge::serve(folder, &[("aecp_store", &format!("http://{web}"))], &[web]).await;
     same(&expected, &by_component(&server, &requests).await, &requests);
     server.stop().await.unwrap();
 
     // Composed in.
-    let store = url(&folder.join("store"));
     let release = ["--store", &store, "--channel", "prod", "--root", "keys/root.json", "--app", app];
     let composed = edge::compose(folder, "middleware_sealed", &release);
     assert!(composed.status.success(), "{}", err(&composed));
@@ -61,18 +58,6 @@ fn same(expected: &[String], decided: &[String], requests: &[Request]) {
     for ((expected, decided), request) in expected.iter().zip(decided).zip(requests) {
         assert_eq!(expected, decided, "{request:?}");
     }
-}
-
-async fn by_sidecar(sidecar: &Sidecar, requests: &[Request]) -> Vec<String> {
-    let (client, url) = (Client::new(), format!("http://{}/v1/decisions", sidecar.address()));
-    let mut decisions = Vec::new();
-    for batch in requests.chunks(1000) {
-        let batch: Vec<Value> = batch.iter().map(Request::attributes).collect();
-        let answer = client.post(&url).json(&batch).send().await.unwrap().bytes().await.unwrap();
-        let lines: Vec<Box<RawValue>> = serde_json::from_slice(&answer).unwrap();
-        decisions.extend(lines.iter().map(|line| corpus::of_sidecar(line.get())));
-    }
-    decisions
 }
 
 async fn by_component(server: &ComponentServer, requests: &[Request]) -> Vec<String> {

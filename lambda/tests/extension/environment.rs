@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::mpsc::Receiver,
@@ -171,6 +172,8 @@ impl Drop for Environment {
 pub(crate) fn command(lambda: &Lambda, published: &Published) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aecp-extension"));
     command
+        // With the process that it starts, so that signals reach both.
+        .process_group(0)
         .env("AWS_LAMBDA_RUNTIME_API", &lambda.address)
         .env("AECP_STORE", published.url("store"))
         .env("AECP_CHANNEL", "prod")

@@ -63,8 +63,8 @@ async fn a_release_that_went_stale_in_a_freeze_decides_nothing_after_it_even_fai
         environment.post(&format!("invocation/{id}/response"), &[], "{}").await;
         environment.lambda.posted().await;
         let signal = |name: &str| {
-            let pid = environment.extension.id().to_string();
-            assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+            let group = format!("-{}", environment.extension.id());
+            assert!(Command::new("kill").args([name, "--", &group]).status().unwrap().success());
         };
         signal("-STOP");
         tokio::time::sleep(Duration::from_secs(9)).await;

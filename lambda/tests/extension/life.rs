@@ -3,6 +3,7 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     path::Path,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -168,6 +169,13 @@ async fn a_killed_extension_lets_nothing_pass() {
     let mut environment = Environment::start().await;
     environment.extension.kill().unwrap();
     environment.extension.wait().unwrap();
+    // The process that decides ends with the one that was killed.
+    let gone = async {
+        while TcpStream::connect(environment.proxy()).is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    within(gone).await;
     environment.lambda.invoke(r#"{"tenant":"a"}"#);
     let url = format!("http://{}/2018-06-01/runtime/invocation/next", environment.proxy());
     assert!(reqwest::get(url).await.is_err());

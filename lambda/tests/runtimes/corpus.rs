@@ -1,15 +1,10 @@
 //! The corpus of requests that all points of enforcement decide in the same way: here the extension, against a sidecar.
 
-use std::time::Duration;
-
-use aecp_contract::trust::TrustRoot;
-use aecp_enforcer::{
-    AuditConfig, Sidecar, SidecarConfig,
-    record::{Recording, Shipping},
-    server::Limits,
+use aecp_integration_tests::{
+    corpus::{self, Request},
+    lambda::Config,
 };
-use aecp_integration_tests::corpus::{self, Request};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 
 use crate::function::{Function, Runtime};
 
@@ -18,9 +13,12 @@ const REQUESTS: usize = 10_000;
 #[tokio::test]
 async fn ten_thousand_events_are_decided_as_a_sidecar_decides_them() {
     let requests: Vec<Request> = corpus::requests(REQUESTS).collect();
-    let unfrozen = |config: &mut aecp_integration_tests::lambda::Config| config.freeze = false;
+    let unfrozen = |config: &mut Config| config.freeze = false;
     let mut function = Function::deciding(&corpus::set(), Runtime::Rust("echo"), unfrozen).await;
-    let expected = by_sidecar(&function, &requests).await;
+    let published = &function.published;
+    let (root, state) = (published.path("root.json"), published.path("sidecar"));
+    let told = corpus::by_sidecar(published.url("store"), &root, &state, &requests).await;
+    let expected: Vec<String> = told.iter().map(|line| corpus::told_by_lambda(line)).collect();
     let denied = expected.iter().filter(|decision| decision.starts_with("DENY denied")).count();
     assert!((REQUESTS / 20..REQUESTS * 19 / 20).contains(&denied), "{denied} are denied");
     for (request, expected) in requests.iter().zip(&expected) {
@@ -42,40 +40,4 @@ fn decision(told: &Value) -> String {
     }
     assert!(told.get("httpMethod").is_some(), "{told}");
     corpus::allowance(told["multiValueHeaders"]["x-aecp-advisory"][0].as_str().unwrap_or_default())
-}
-
-async fn by_sidecar(function: &Function, requests: &[Request]) -> Vec<String> {
-    let published = &function.published;
-    let sidecar = Sidecar::start(SidecarConfig {
-        stores: vec![published.url("store")],
-        channel: "prod".parse().unwrap(),
-        root: TrustRoot::pinned(&std::fs::read(published.path("root.json")).unwrap()).unwrap(),
-        state: published.path("sidecar"),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        poll: Duration::from_secs(60),
-        point: None,
-        limits: Limits::default(),
-        explain: false,
-        audit: AuditConfig {
-            store: None,
-            instance: None,
-            openings: None,
-            witnesses: None,
-            shipping: Shipping { every: Duration::from_secs(60), spool_bytes: 1 << 20 },
-            recording: Recording::default(),
-        },
-    })
-    .await
-    .unwrap();
-    sidecar.enforcer().watch().wait_for(Option::is_some).await.unwrap();
-    let (client, url) = (reqwest::Client::new(), format!("http://{}/v1/decisions", sidecar.address()));
-    let mut decisions = Vec::with_capacity(requests.len());
-    for batch in requests.chunks(1000) {
-        let batch: Vec<Value> = batch.iter().map(Request::attributes).collect();
-        let answer = client.post(&url).json(&batch).send().await.unwrap().bytes().await.unwrap();
-        let lines: Vec<Box<RawValue>> = serde_json::from_slice(&answer).unwrap();
-        decisions.extend(lines.iter().map(|line| corpus::told_by_lambda(line.get())));
-    }
-    sidecar.stop().await.unwrap();
-    decisions
 }
