@@ -9,6 +9,9 @@ import hcl
 TOO_MUCH = re.compile(r"roles/(owner|editor|storage\.admin)|\b(Owner|Contributor)\b")
 
 
+DAILY = "nothing looks once a day when releases expire"
+
+
 class Module:
     """A folder of Terraform's files."""
 
@@ -103,6 +106,8 @@ def safe(module, seven_years):
                      "the public is let in")
     yield from needs(not TOO_MUCH.search(re.sub(r"Storage Blob Data \w+", "", module.text)), "a role may do everything")
     yield from needs(module.text.count("dead_letters") > 2, "there are no dead letters")
+    # On Azure the schedule is in the function's package.
+    yield from needs(module.name == "azure" or 'jsonencode({ check = "channels" })' in module.text, DAILY)
     yield from {"aws": aws, "google": google, "azure": azure}[module.name](module, needs)
 
 
@@ -182,6 +187,12 @@ def azure(module, needs):
     yield from needs(function["instance_memory_in_mb"] == 512, "the function has other limits")
 
 
+def package(text):
+    """What Azure's package has besides the program."""
+    if '"timerTrigger"' not in text or '"daily/function.json": text(DAILY)' not in text:
+        yield f"package: {DAILY}"
+
+
 def template(text, seven_years):
     """The same of the SAM template, as far as its text says it."""
     buckets = text.count("Type: AWS::S3::Bucket\n")
@@ -192,6 +203,7 @@ def template(text, seven_years):
         ("logs of decisions are not locked", "DefaultRetention: {Mode: !Ref AuditLock, Days: !Ref RetentionDays}" in text),
         (f"logs must be kept for {seven_years} days at least", f"MinValue: {seven_years}" in text),
         ("the trigger is not restricted to inbox/", "object: {key: [{prefix: inbox/}]}" in text),
+        (DAILY, """Schedule: rate(1 day), Input: '{"check":"channels"}'""" in text),
         ("an identity may do too much", not re.search(r"Action: .*(s3|sqs|sns|logs):(\*|Delete)", text)
          and len(re.findall(r'Resource: "\*"', text)) == 1),  # of the key's own policy
     ]:

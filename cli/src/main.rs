@@ -50,6 +50,7 @@ enum Command {
     Audit(commands::audit::Arguments),
     Evidence(commands::evidence::Arguments),
     Replay(commands::replay::Arguments),
+    Report(commands::report::Arguments),
     Witness(commands::witness::Arguments),
     Lsp(commands::lsp::Arguments),
 }
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         Command::Evidence(arguments) => commands::evidence::run(&arguments),
         Command::Audit(arguments) => commands::audit::run(&arguments),
         Command::Replay(arguments) => commands::replay::run(&arguments),
+        Command::Report(arguments) => commands::report::run(&arguments),
         Command::Witness(arguments) => commands::witness::run(&arguments),
         Command::Lsp(arguments) => commands::lsp::run(&arguments),
     };

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
 
+#[path = "commands/components.rs"]
+mod components;
+#[path = "commands/report.rs"]
+mod report;
 #[path = "commands/testing.rs"]
 mod testing;
 

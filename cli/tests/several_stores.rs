@@ -175,9 +175,57 @@ fn the_same_set_again_is_a_new_release_with_a_new_expiry() {
         serde_json::from_str::<Value>(&out(&output)).unwrap()["release"].clone()
     };
     let before = release();
+    // Of which one is told in time.
+    assert!(!place.status(&["a"]).0);
+    let told = place.run("status", &["a"], &[]);
+    assert!(out(&told).contains("  renew  "), "{}", out(&told));
+    assert!(place.run("status", &["a"], &["--renew-within", "1h"]).status.success());
     assert!(place.publish(&["a"], &["--expires", "60d"]).status.success());
+    assert!(place.status(&["a"]).0);
+    // Without a channel, of all that there are.
+    let store = place.url("a");
+    let all = ["status", "--root", "keys/root.json", "--store", &store];
+    assert!(out(&aecp(place.path(), &all)).contains("prod release 2"));
+    let none = ["status", "--root", "keys/root.json", "--store", &place.url("none")];
+    assert!(err(&aecp(place.path(), &none)).contains("say with --channel"));
     let after = release();
     assert_eq!((&before["serial"], &after["serial"]), (&Value::from(1), &Value::from(2)));
     assert_eq!(before["source"], after["source"]);
     assert!(before["expires"].as_str().unwrap() < after["expires"].as_str().unwrap());
+}
+
+#[test]
+fn a_trust_root_that_enforcers_could_not_follow_to_is_refused_unless_the_store_has_none() {
+    let place = Place::new();
+    assert!(place.publish(&["a"], &[]).status.success());
+    assert!(aecp(place.path(), &["keygen", "--out", "other"]).status.success());
+    for (old, new, public) in [
+        ("keys/root.json", "root-2.json", "keys/public.pem"),
+        ("root-2.json", "root-3.json", "other/public.pem"),
+    ] {
+        let change = ["--role", "break-glass", "--public", public, "--key", "keys/private.pem"];
+        let made = aecp(place.path(), &[&["root", "add", old, "--out", new], &change[..]].concat());
+        assert!(made.status.success(), "{}", err(&made));
+    }
+    let by = |root: &str, store: &str| {
+        let store = place.url(store);
+        let to = ["--store", &store, "--channel", "prod", "--root", root];
+        aecp(place.path(), &[&["publish", "set", "--key", "keys/private.pem"], &to[..]].concat())
+    };
+    let refused = by("root-3.json", "a");
+    assert_eq!(refused.status.code(), Some(2), "{}", out(&refused));
+    let told = "the store has trust root 1 and nothing that leads from it to trust root 3";
+    assert!(err(&refused).contains(told), "{}", err(&refused));
+    assert!(!place.path().join("a/root/3.json").exists());
+    assert_eq!(place.status(&["a"]), (true, vec![row("valid", 1, 0)]));
+    // A store without roots takes any as its first; one that has some, each in turn.
+    assert!(by("root-3.json", "b").status.success());
+    for (root, serial) in [("root-2.json", 2), ("root-3.json", 3)] {
+        let published = by(root, "a");
+        assert!(published.status.success(), "{}", err(&published));
+        assert_eq!(place.status(&["a"]), (true, vec![row("valid", serial, 0)]), "root 1 leads there");
+    }
+    // Nor does an older one take its place where that never was.
+    let refused = by("keys/root.json", "b");
+    assert!(err(&refused).contains("trust root 3 and nothing"), "{}", err(&refused));
 }

@@ -5,8 +5,14 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
     path::Path,
     process::{Child, Command, Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -143,4 +149,38 @@ fn releases_are_published_to_and_verified_from_s3() {
     assert!(text(&damaged.stderr).contains("cannot be trusted"), "{}", text(&damaged.stderr));
     put(&pointer, good.to_vec());
     assert!(publisher.verify().status.success());
+}
+
+#[test]
+fn a_first_store_that_is_down_is_given_up_after_a_few_attempts() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in server.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            count.fetch_add(1, Ordering::Relaxed);
+            let answer = b"HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(answer);
+        }
+    });
+    let folder = folder();
+    let store = format!("s3://{BUCKET}");
+    let mut publisher = Publisher { folder: folder.path(), store, s3: None };
+    let told = publisher
+        .command(&["publish", "one", "--key", "keys/private.pem"])
+        .envs([("AWS_ENDPOINT", &*url), ("AWS_ALLOW_HTTP", "true"), ("AWS_DEFAULT_REGION", "us-east-1")])
+        .envs([("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")])
+        .output()
+        .unwrap();
+    assert_eq!(told.status.code(), Some(2), "{}", text(&told.stdout));
+    assert!(text(&told.stderr).contains("the store failed while reading"), "{}", text(&told.stderr));
+    // The first of its objects, which it asks for once and then a few times more.
+    assert_eq!(asked.load(Ordering::Relaxed), 5);
+    // What is no store is told at once.
+    publisher.store = "memory:///x".to_owned();
+    let told = publisher.publish("one").wait_with_output().unwrap();
+    assert!(text(&told.stderr).contains("is no store"), "{}", text(&told.stderr));
 }

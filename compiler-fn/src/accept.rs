@@ -1,9 +1,13 @@
 //! What a channel asks of a set that is to take the place of the one that it has: that it compiles, that its VERSIONs are
 //! in order, and what the history is to say of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aecp_contract::legislation::{ChangeKind, Move, PolicyChange, State, States};
+use aecp_contract::{
+    digest::Digest,
+    legislation::{ChangeKind, Move, PolicyChange, State, States},
+    manifest::ComponentPolicy,
+};
 
 use crate::{
     check,
@@ -90,6 +94,30 @@ pub fn examine(
     };
     let accepted = Accepted { compiled, base: base.serial, changes, moves, states };
     Ok(Examined { set: Some(set), accepted: Some(accepted), findings, versions, diff })
+}
+
+impl Accepted {
+    /// Puts policies that are components beside the compiled ones, in the place of those that `base` has; the history says
+    /// what changes, those that are no more included.
+    pub fn add_components(&mut self, base: &Base, components: Vec<(ComponentPolicy, Vec<u8>)>) {
+        let of = |(policy, bytes): &(ComponentPolicy, Vec<u8>)| {
+            (policy.name.clone(), (policy.clone(), Digest::of(bytes)))
+        };
+        let now: BTreeMap<_, _> = components.iter().map(of).collect();
+        let names: BTreeSet<_> = now.keys().chain(base.components.keys()).collect();
+        for name in names {
+            let change = match (base.components.get(name), now.get(name)) {
+                (None, _) => ChangeKind::Added,
+                (_, None) => ChangeKind::Removed,
+                (before, after) if before == after => continue,
+                _ => ChangeKind::Changed,
+            };
+            let policy = name.clone();
+            self.changes.push(PolicyChange { policy, change, version: None, replaces: None });
+        }
+        self.changes.sort_by(|a, b| a.policy.cmp(&b.policy));
+        self.compiled.add_components(components);
+    }
 }
 
 /// The policies of a set that there is nothing to compare with.

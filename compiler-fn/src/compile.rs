@@ -6,7 +6,7 @@ use aecp_contract::{
     ABI_VERSION,
     cost::Cost,
     legislation::States,
-    manifest::{Manifest, SelfCheckSummary, TestSummary},
+    manifest::{ComponentPolicy, Manifest, SelfCheckSummary, TestSummary},
     release::{CLAUSES, COMPONENT, CORE_MODULE, MANIFEST, SOURCES},
 };
 
@@ -81,6 +81,8 @@ pub struct Compiled {
     pub clauses: Vec<u8>,
     /// What it was compiled from ([`Sources::to_archive`]).
     pub sources: Vec<u8>,
+    /// The policies beside them that [`Manifest::components`] names, by the name of the artifact. Compiling gives none.
+    pub components: BTreeMap<String, Vec<u8>>,
 }
 
 /// Why a checked set could not be compiled.
@@ -128,6 +130,15 @@ impl From<SelfCheckError> for CompileError {
 }
 
 impl Compiled {
+    /// Puts policies that are components beside the compiled ones. Whether enforcers take them is for the caller to try.
+    pub fn add_components(&mut self, components: Vec<(ComponentPolicy, Vec<u8>)>) {
+        for (policy, bytes) in components {
+            self.components.insert(policy.artifact(), bytes);
+            self.manifest.components.push(policy);
+        }
+        self.manifest.components.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+
     /// The manifest's one JSON form.
     #[must_use]
     pub fn manifest_json(&self) -> Vec<u8> {
@@ -148,6 +159,7 @@ impl Compiled {
             (SOURCES.to_owned(), self.sources.clone()),
         ]);
         artifacts.extend(self.native.iter().map(|(name, code)| ((*name).to_owned(), code.clone())));
+        artifacts.extend(self.components.clone());
         artifacts
     }
 }
@@ -180,6 +192,7 @@ pub fn manifest(set: &PolicySet, results: Results) -> Manifest {
         tests,
         self_check,
         states: States::new(),
+        components: Vec::new(),
     }
 }
 
@@ -256,7 +269,8 @@ fn released(
     let native = native::compile(&core.bytes).map_err(CompileError::Generator)?;
     let manifest = manifest(set, Results { cost: core.cost, tests, self_check });
     let (clauses, sources) = (explain::clauses(set, sources).to_json(), sources.to_archive());
-    Ok(Compiled { core: core.bytes, component, native, manifest, clauses, sources })
+    let components = BTreeMap::new();
+    Ok(Compiled { core: core.bytes, component, native, manifest, clauses, sources, components })
 }
 
 /// Adds the clause coverage where the set asks for some.

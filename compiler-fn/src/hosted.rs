@@ -17,7 +17,7 @@ mod tests;
 use std::time::Duration as Pause;
 
 use aecp_contract::{
-    layout,
+    layout::{self, Name},
     report::{Outcome, Report},
     value::{Duration, Timestamp},
 };
@@ -87,6 +87,17 @@ pub struct Answered {
     pub replicas: Vec<Replica>,
 }
 
+/// When what a channel has in force runs out.
+#[derive(Debug)]
+pub struct Expiry {
+    /// The channel.
+    pub channel: Name,
+    /// The newest release's serial, and after when no enforcer takes it up; or why it cannot be trusted.
+    pub newest: Result<(u64, Timestamp), PublishError>,
+    /// Whether it is to be published anew: so soon it expires, or has expired.
+    pub is_due: bool,
+}
+
 /// Why an event could not be dealt with. The upload is not at fault; whoever runs the function is to look, and the
 /// event may come again.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +137,22 @@ impl Hosted {
         // The same event came twice at once, and the other was faster: what it said holds.
         let report = self.store.report(&at, &roots).await?.unwrap_or(report);
         self.answered(&key, name, report, true, &roots).await
+    }
+
+    /// What every channel of the store has in force, of which releases that expire within this time are due.
+    ///
+    /// # Errors
+    /// [`HostedError`]: the store or the trust root does not serve.
+    pub async fn expiries(&self, within: Duration) -> Result<Vec<Expiry>, HostedError> {
+        let roots = self.store.roots(&self.root).await?;
+        let soon = (self.clock)().seconds.saturating_add(within.0 / 1000);
+        let mut expiries = Vec::new();
+        for channel in self.store.channels().await? {
+            let newest = self.store.expiry(&channel, &roots).await;
+            let is_due = newest.as_ref().is_ok_and(|(_, expires)| expires.seconds <= soon);
+            expiries.push(Expiry { channel, newest, is_due });
+        }
+        Ok(expiries)
     }
 
     /// The pages are made again of a report that is there: its function may have died before it made them.

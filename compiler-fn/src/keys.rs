@@ -27,24 +27,22 @@ const PEM_END: &str = "-----END PRIVATE KEY-----";
 /// Bytes of the secret of an Ed25519 key.
 const SECRET_BYTES: usize = 32;
 
+/// What was unwrapped.
+type Secret = Zeroizing<Vec<u8>>;
+
+/// What a service answers.
+type Asked<'a, T> = BoxFuture<'a, Result<T, KeyError>>;
+
 /// A key management service, with the key in it that wraps others.
 trait KeyService: Send + Sync {
     /// The service's key, as exactly as the service names it.
     fn reference(&self) -> String;
 
     /// Encrypts a secret; `context` is bound to it where the service can do that. Also says with which key it did.
-    fn wrap<'a>(
-        &'a self,
-        secret: &'a [u8],
-        context: &'a str,
-    ) -> BoxFuture<'a, Result<(Vec<u8>, String), KeyError>>;
+    fn wrap<'a>(&'a self, secret: &'a [u8], context: &'a str) -> Asked<'a, (Vec<u8>, String)>;
 
     /// Decrypts what [`Self::wrap`] made.
-    fn unwrap<'a>(
-        &'a self,
-        wrapped: &'a [u8],
-        context: &'a str,
-    ) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, KeyError>>;
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a str) -> Asked<'a, Secret>;
 }
 
 /// A private key that a key management service has wrapped. It is no secret.
@@ -159,6 +157,11 @@ impl WrappedKey {
         let key = SigningKey::from_bytes(secret);
         if key.verifying_key().as_bytes() == public.as_slice() { Ok(key) } else { Err(other()) }
     }
+}
+
+/// A variable of the environment, unless it is empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// What is bound to a wrapped key: which key it is.

@@ -106,6 +106,17 @@ pub enum PublishError {
     /// The keys may not sign releases, or too few of them signed.
     #[error("no enforcer with this trust root would accept the release: {0}")]
     NotTrusted(Refusal),
+    /// The store has trust roots, but neither the given one nor those next to it.
+    #[error(
+        "the store has trust root {newest} and nothing that leads from it to trust root {given}, so its enforcers could not \
+         follow; publish by each successor in turn (`--root`), one after the other"
+    )]
+    RootGap {
+        /// The version that was given.
+        given: u32,
+        /// The newest that the store has.
+        newest: u64,
+    },
     /// Enforcers take no release that is so large.
     #[error("the set is too large for one release: {0}; make several sets")]
     TooLarge(Refusal),
@@ -163,6 +174,8 @@ impl Store {
         if replaced != accepted.base {
             return Err(PublishError::Conflict { serial: replaced });
         }
+        let before_it = newest.as_ref().map(|newest| &newest.statement);
+        submission::check_components(before_it, accepted)?;
         let head = self.head(channel, before.and_then(|release| release.legislation), roots).await?;
         let entry = entry(accepted, publication, reason, submission, (root, before, head.as_ref()))?;
         let serial = entry.serial;

@@ -164,8 +164,56 @@ async fn a_store_that_fails_is_named_and_caught_up_when_the_event_comes_again() 
     let told = post().await;
     assert_eq!((&told["again"], &told["level"]), (&json!(true), &json!("info")), "{told}");
     assert_eq!(std::fs::read(bad.join("channels/prod.json")).unwrap(), pointer);
-    // Only the first store has the inbox and the reports.
-    assert!(!good.join("inbox").exists() && !good.join("reports").exists());
+    // Only the first store has the inbox; reports are in all.
+    assert!(!good.join("inbox").exists());
+    let report = told["report"].as_str().unwrap();
+    for store in [&good, &bad] {
+        for report in
+            [report.to_owned(), report.replace(".html", ".json"), report.replace(".html", ".sarif")]
+        {
+            assert_eq!(std::fs::read(store.join(&report)).ok(), place.get(&report).await, "{report}");
+        }
+    }
+    // A report that the key did not sign stays where it is.
+    place.put("reports/eu/forged.json", b"{}").await;
+    post().await;
+    assert!(!good.join("reports/eu/forged.json").exists());
+}
+
+#[tokio::test]
+async fn a_schedule_s_event_warns_of_each_release_that_expires_soon() {
+    let place = Place::folder();
+    let upload = async |renew_within: &str| {
+        let variables =
+            [("K_SERVICE", "compiler"), ("AECP_EXPIRES", "10d"), ("AECP_RENEW_WITHIN", renew_within)];
+        let function = place.http(&variables, "PORT").await;
+        place.put("inbox/eu/march.tar.gz", &archive(&policy("eu"))).await;
+        let event = s3_event(&place.bucket(), &["inbox/eu/march.tar.gz"]);
+        assert!(
+            Client::new().post(&function.url).json(&event).send().await.unwrap().status().is_success()
+        );
+        let check = Client::new().post(&function.url).json(&json!({ "check": "channels" }));
+        check.send().await.unwrap().json::<Value>().await.unwrap()["channels"][0].clone()
+    };
+    let told = upload("9d").await;
+    assert_eq!(
+        (&told["level"], &told["channel"], &told["serial"]),
+        (&json!("info"), &json!("prod"), &json!(1))
+    );
+    let told = upload("11d").await;
+    assert_eq!((&told["level"], &told["code"]), (&json!("warn"), &json!("release_expires")), "{told}");
+    assert!(told["message"].as_str().unwrap().contains("publish it anew"), "{told}");
+    // The alarm goes by the log. A timer of Azure says the same; what cannot be trusted is an error.
+    assert!(place.log().iter().any(|line| line["level"] == "warn" && line["platform"] == "cloud_run"));
+    let function = place.http(&[], "FUNCTIONS_CUSTOMHANDLER_PORT").await;
+    let timer = json!({ "Schedule": { "AdjustForDST": true }, "IsPastDue": false });
+    let request =
+        json!({ "Data": { "timer": timer }, "Metadata": { "sys": { "MethodName": "check" } } });
+    let check = async || Client::new().post(&function.url).json(&request).send().await.unwrap();
+    let told: Value = check().await.json().await.unwrap();
+    assert!(told["Logs"][0].as_str().unwrap().contains("release_expires"), "{told}");
+    place.put("channels/prod.json", b"{}").await;
+    assert_eq!(check().await.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use crate::{
     cost::Cost,
     digest::Digest,
     legislation::States,
+    refusal::{Code, Refusal},
     value::{Timestamp, Type},
 };
 
@@ -40,7 +41,83 @@ pub struct Manifest {
     /// [`Self::policies`], the others are enforced no further than this.
     #[serde(default, skip_serializing_if = "States::is_empty")]
     pub states: States,
+    /// The policies beside the compiled ones, in byte order of their names, at most [`MAX_COMPONENTS`]. A reader that does
+    /// not know this field refuses the manifest, so that no enforcer passes over one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ComponentPolicy>,
 }
+
+impl Manifest {
+    /// The attributes that all policies of the release look at: what the compiled ones do, then what only components do.
+    #[must_use]
+    pub fn all_attributes(&self) -> Vec<&AttributeDeclaration> {
+        let mut all: Vec<_> = self.attributes.iter().collect();
+        for attribute in self.components.iter().flat_map(|policy| &policy.attributes) {
+            if !all.iter().any(|one| one.path == attribute.path) {
+                all.push(attribute);
+            }
+        }
+        all
+    }
+
+    /// Refuses what a host without components cannot enforce.
+    ///
+    /// # Errors
+    /// [`Code::UnsupportedAbi`] if a policy is a component.
+    pub fn refuse_components(&self) -> Result<(), Refusal> {
+        let Some(policy) = self.components.first() else { return Ok(()) };
+        let detail = format!(
+            "policy `{:.64}` is a component, which this enforcer cannot run; use one with the feature `components`",
+            policy.name
+        );
+        Err(Refusal::new(Code::UnsupportedAbi, detail))
+    }
+}
+
+/// The most policies of one release that are components.
+pub const MAX_COMPONENTS: usize = 16;
+
+/// The most bytes of such a component.
+pub const MAX_COMPONENT_BYTES: usize = 8 << 20;
+
+/// The most characters of such a policy's name.
+const MAX_COMPONENT_NAME: usize = 64;
+
+/// A policy that people wrote as a component of the world `aecp:policy/policy`. It is one policy: in its verdicts it is
+/// number 0, and there is no other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComponentPolicy {
+    /// Unique among all policies of the release: up to 64 of `A-Z a-z 0-9 _`.
+    pub name: String,
+    /// What a violation does.
+    pub enforcement: Enforcement,
+    /// How surely decisions are recorded, at least.
+    pub audit: AuditLevel,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The attributes that it is given, in this order.
+    pub attributes: Vec<AttributeDeclaration>,
+}
+
+impl ComponentPolicy {
+    /// The name of its component among a release's artifacts.
+    #[must_use]
+    pub fn artifact(&self) -> String {
+        format!("{COMPONENT_PREFIX}{}.wasm", self.name)
+    }
+
+    /// Whether its name can be one.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        (1..=MAX_COMPONENT_NAME).contains(&self.name.len()) && self.name.bytes().all(plain)
+    }
+}
+
+/// What the names of these artifacts begin with.
+pub const COMPONENT_PREFIX: &str = "component.";
 
 /// One row of the attribute table: its index is the slot's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -263,6 +263,7 @@ mod tests {
             tests: TestSummary::default(),
             self_check: SelfCheckSummary::default(),
             states: crate::legislation::States::new(),
+            components: Vec::new(),
         };
         let listed = |bits: u32| (0..3).filter(|index| bits >> index & 1 == 1).collect::<Vec<u32>>();
         for bits in 0..1 << 10 {

@@ -16,7 +16,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -35,15 +35,16 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
+use wasmtime::Engine;
 use wasmtime_wasi_http::{
     Error, WasiBody,
-    handler::{ExpirationError, InstantiationError, ProxyHandler},
+    handler::{ExpirationError, InstantiationError, ProxyHandler, ProxyPre},
 };
 
 pub use self::outbound::AllowedHost;
 use self::{
     body::Bounded,
-    instances::Instances,
+    instances::{Guest, Instances},
     interfaces::Shared,
     key_value::KeyValueStore,
     load::{LoadError, load},
@@ -68,6 +69,8 @@ pub struct Limits {
     pub exchange_time: Duration,
     /// Requests at once, and so instances; more wait.
     pub requests: usize,
+    /// Requests that an instance of WASI 0.3 serves in its life; at least 1.
+    pub reuse: usize,
 }
 
 impl Default for Limits {
@@ -77,15 +80,35 @@ impl Default for Limits {
             request_time: Duration::from_secs(30),
             exchange_time: Duration::from_secs(300),
             requests: 256,
+            reuse: 1_000,
         }
     }
 }
 
+/// A component, translated to machine code; cheap to clone.
+#[derive(Clone)]
+pub struct Component {
+    engine: Engine,
+    pre: Arc<ProxyPre<Guest>>,
+}
+
+impl Component {
+    /// Reads the file and translates what is in it, which takes seconds.
+    ///
+    /// # Errors
+    /// [`ComponentError::Load`].
+    pub fn load(path: &Path) -> Result<Self, ComponentError> {
+        let (engine, pre) =
+            load(path).map_err(|error| ComponentError::Load { path: path.to_owned(), error })?;
+        Ok(Self { engine, pre })
+    }
+}
+
 /// What to serve, and where.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ComponentConfig {
-    /// The component's file.
-    pub component: PathBuf,
+    /// The component.
+    pub component: Component,
     /// Its settings.
     pub settings: BTreeMap<String, String>,
     /// A folder of its own, for its key-value store.
@@ -136,6 +159,7 @@ pub struct ComponentServer {
     stopping: watch::Sender<bool>,
     served: watch::Sender<bool>,
     instances: Arc<Semaphore>,
+    key_value: Arc<KeyValueStore>,
     limits: Limits,
     serving: JoinHandle<io::Result<()>>,
 }
@@ -149,17 +173,16 @@ struct App {
 }
 
 impl ComponentServer {
-    /// Loads the component, which is translated to machine code first, and serves it.
+    /// Serves the component.
     ///
     /// # Errors
     /// [`ComponentError`].
     pub async fn start(config: ComponentConfig) -> Result<Self, ComponentError> {
-        let ComponentConfig { component: path, settings, state, outbound, listen, limits } = config;
-        let (engine, component) =
-            load(&path).map_err(|error| ComponentError::Load { path: path.clone(), error })?;
+        let ComponentConfig { component, settings, state, outbound, listen, limits } = config;
         let key_value = KeyValueStore::open(&state.join("key-value"))
             .map_err(|error| ComponentError::State { path: state, error })?;
-        let shared = Shared { settings: Arc::new(settings), key_value: Arc::new(key_value) };
+        let key_value = Arc::new(key_value);
+        let shared = Shared { settings: Arc::new(settings), key_value: Arc::clone(&key_value) };
         let outbound = Outbound::new(outbound).map_err(ComponentError::Outbound)?;
         let refused = |error| ComponentError::Listen { address: listen, error };
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
@@ -167,8 +190,8 @@ impl ComponentServer {
         let (stopping, served) = (watch::Sender::new(false), watch::Sender::new(false));
         let instances = Arc::new(Semaphore::new(limits.requests));
         let handler = ProxyHandler::new(Instances {
-            engine,
-            component,
+            engine: component.engine,
+            component: component.pre,
             shared,
             outbound,
             limits,
@@ -183,7 +206,8 @@ impl ComponentServer {
             server::Limits::default(),
             server::told(stopping.subscribe()),
         );
-        Ok(Self { address, stopping, served, instances, limits, serving: tokio::spawn(serving) })
+        let serving = tokio::spawn(serving);
+        Ok(Self { address, stopping, served, instances, key_value, limits, serving })
     }
 
     /// Where it serves.
@@ -193,6 +217,7 @@ impl ComponentServer {
     }
 
     /// Stops: no new connection, requests in flight finish within the limit, and what the component does after its answers.
+    /// Then the key-value store is closed.
     ///
     /// # Errors
     /// What ended the server before, if anything did.
@@ -204,6 +229,7 @@ impl ComponentServer {
         if timeout(LAST_WORK, self.instances.acquire_many(all)).await.is_err() {
             tracing::warn!("stopping while the component is still at work");
         }
+        self.key_value.close();
         served
     }
 }

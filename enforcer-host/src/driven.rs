@@ -1,7 +1,7 @@
 //! The whole enforcer without timers of its own, for hosts that stop the process's clock between requests: whoever
 //! runs it says when to look for a release and when to carry the log.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use aecp_contract::refusal::Refusal;
 
@@ -27,14 +27,15 @@ pub struct Driven {
 
 impl Driven {
     /// Starts an enforcer that serves the last good release of its state folder, and denies everything while there is
-    /// none. The intervals of `config` mean nothing here.
+    /// none. Where that folder has none yet, the release in `seed` serves: the absolute path of a copy of a store, which is
+    /// believed no more than a store is. The intervals of `config` mean nothing here.
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(config: SidecarConfig) -> Result<Self, StartError> {
+    pub async fn start(config: SidecarConfig, seed: Option<&Path>) -> Result<Self, StartError> {
         let limits = config.limits;
         let Parts { listener, address, enforcer, recorder, state, refresher, shipper } =
-            Parts::open(config).await?;
+            Parts::open(config, seed).await?;
         let router = server::router(Arc::clone(&enforcer), Arc::clone(&recorder), limits);
         tokio::spawn(server::serve(listener, router, limits, std::future::pending()));
         Ok(Self { address, enforcer, recorder, refresher, shipper, _state: state })

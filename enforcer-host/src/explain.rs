@@ -25,6 +25,9 @@ pub enum NotExplained {
     /// The release has no clauses, or they were not fetched.
     #[error("the release came without `{CLAUSES}`; publish it again with a compiler that writes it")]
     NoClauses,
+    /// Policies beside the compiled ones took part, which have no clauses.
+    #[error("the release has policies that are components, which have no clauses")]
+    Components,
     /// They cannot be used.
     #[error(transparent)]
     Clauses(Refusal),
@@ -67,10 +70,13 @@ impl PolicyPre {
     /// Whether decisions of this release can be explained.
     #[must_use]
     pub fn explains(&self) -> bool {
-        self.clauses().json.is_some()
+        self.clauses().json.is_some() && self.manifest().components.is_empty()
     }
 
     fn read_clauses(&self) -> Result<&Clauses, NotExplained> {
+        if !self.manifest().components.is_empty() {
+            return Err(NotExplained::Components);
+        }
         let kept = self.clauses();
         let json = kept.json.as_ref().ok_or(NotExplained::NoClauses)?;
         let read = kept.read.get_or_init(|| Clauses::from_json(json, self.manifest()));

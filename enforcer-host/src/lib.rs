@@ -14,6 +14,11 @@
 //! Without the feature `host` it is what can be part of a guest as well: verification, interpreted policies, decisions and
 //! what is recorded of them, with no operating system below it. With it, which is the default, it is the whole enforcer.
 
+#[cfg(feature = "components")]
+mod beside;
+#[cfg(not(feature = "components"))]
+#[path = "beside/without.rs"]
+mod beside;
 mod clock;
 pub mod engine;
 mod module;

@@ -64,8 +64,8 @@ struct Arguments {
     #[arg(long, env = "AECP_AUDIT_OPENINGS", value_name = "URL")]
     audit_openings: Option<String>,
 
-    /// How often to carry the log of decisions to its store
-    #[arg(long, env = "AECP_AUDIT_EVERY", default_value = "1m", value_name = "TIME", value_parser = interval)]
+    /// How often to carry the log of decisions to its store; sooner, where a quarter of --audit-spool waits
+    #[arg(long, env = "AECP_AUDIT_EVERY", default_value = "15m", value_name = "TIME", value_parser = interval)]
     audit_every: Duration,
 
     /// Most bytes of decisions that wait here for their store; beyond it, what must be recorded is denied

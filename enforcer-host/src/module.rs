@@ -124,7 +124,7 @@ impl Module {
 }
 
 impl Instance {
-    /// Decides within `limit` instructions.
+    /// Decides on the first `count` slots, within `limit` instructions.
     #[cfg_attr(
         not(feature = "interpreter"),
         expect(unused_variables, reason = "what is composed has neither")
@@ -132,18 +132,19 @@ impl Instance {
     pub(crate) fn decide(
         &mut self,
         slots: &SlotBuffer,
+        count: u32,
         limit: u64,
         counts: Counts,
     ) -> Result<Verdict, DecisionError> {
         let verdict = match self {
             #[cfg(feature = "host")]
             Self::Native(instance) => {
-                let address = instance.decide(slots, limit)?;
+                let address = instance.decide(slots, count, limit)?;
                 Verdict::read(instance.memory(), address, counts)
             }
             #[cfg(feature = "interpreter")]
             Self::Interpreted(instance) => {
-                let address = instance.decide(slots, limit)?;
+                let address = instance.decide(slots, count, limit)?;
                 Verdict::read(instance.memory(), address, counts)
             }
             Self::Composed(evaluation) => evaluation.decide(slots)?.checked(counts),

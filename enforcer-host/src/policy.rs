@@ -19,6 +19,7 @@ use aecp_contract::{
 };
 
 use crate::{
+    beside::Beside,
     clock::now,
     engine::Engine,
     explain::KeptClauses,
@@ -48,7 +49,13 @@ pub struct PolicyPre {
     engine: Engine,
     module: Module,
     execution: Execution,
+    /// Of all policies: those beside the compiled ones stand in it like them.
     manifest: Manifest,
+    /// How many of each the compiled module knows.
+    counts: Counts,
+    /// How many attributes it reads, which come first.
+    attributes: u32,
+    beside: Arc<Beside>,
     table: Arc<AttributeTable>,
     /// The point of enforcement that requests are decided at, if it is known.
     point: Option<Point>,
@@ -79,12 +86,14 @@ impl PolicyPre {
         // Every release has one: what it says must not depend on who asks.
         let core = release.artifact(aecp_contract::release::CORE_MODULE)?;
         let clauses = KeptClauses::of(release);
+        let beside = Beside::load(release, &manifest)?;
+        let new = |module, execution| Self::new(engine, module, execution, manifest, beside, clauses);
         let reason = match Module::native(engine, release)? {
-            Ok(module) => return Self::new(engine, module, Execution::Native, manifest, clauses),
+            Ok(module) => return new(module, Execution::Native),
             Err(reason) => reason,
         };
         let module = Module::interpreted(engine, core)?;
-        Self::new(engine, module, Execution::Interpreted(reason), manifest, clauses)
+        new(module, Execution::Interpreted(reason))
     }
 
     /// The policy set of a release whose policies are part of this program. Whoever put them there has checked that they
@@ -99,22 +108,41 @@ impl PolicyPre {
     ) -> Result<Self, Refusal> {
         let manifest = read_manifest(release.artifact(MANIFEST)?)?;
         let clauses = KeptClauses::of(release);
-        Self::new(engine, Module::Composed(evaluation), Execution::Composed, manifest, clauses)
+        let beside = Beside::none(&manifest)?;
+        let module = Module::Composed(evaluation);
+        Self::new(engine, module, Execution::Composed, manifest, beside, clauses)
     }
 
     fn new(
         engine: &Engine,
         module: Module,
         execution: Execution,
-        manifest: Manifest,
+        mut manifest: Manifest,
+        beside: Beside,
         clauses: KeptClauses,
     ) -> Result<Self, Refusal> {
+        let (counts, attributes) = (Counts::of(&manifest), manifest.attributes.len() as u32);
+        beside.join(&mut manifest);
+        let beside = Arc::new(beside);
         let table = Arc::new(AttributeTable::new(&manifest.attributes));
         let engine = engine.clone();
         let (point, idle) = (None, Mutex::default());
-        let set = Self { engine, module, execution, manifest, table, clauses, point, idle };
-        set.with_instance(|instance| instance.decide(&SlotBuffer::new(set.table.len())))
-            .map_err(|error| invalid(format!("the module cannot decide the empty request: {error}")))?;
+        let set = Self {
+            engine,
+            module,
+            execution,
+            manifest,
+            counts,
+            attributes,
+            beside,
+            table,
+            clauses,
+            point,
+            idle,
+        };
+        set.with_instance(|instance| instance.decide(&SlotBuffer::new(set.table.len()))).map_err(
+            |error| invalid(format!("the policies cannot decide the empty request: {error}")),
+        )?;
         Ok(set)
     }
 
@@ -166,8 +194,10 @@ impl PolicyPre {
         let guest = Guest {
             instance: self.module.instantiate(&self.engine)?,
             cost: self.manifest.cost,
-            attributes: self.manifest.attributes.len(),
-            counts: Counts::of(&self.manifest),
+            slots: self.table.len(),
+            attributes: self.attributes,
+            counts: self.counts,
+            beside: Arc::clone(&self.beside),
             sound: true,
         };
         Ok(PolicyInstance {
@@ -267,8 +297,12 @@ struct Guest {
     instance: Instance,
     /// What a decision costs at most.
     cost: Cost,
-    attributes: usize,
+    /// How many slots requests have.
+    slots: usize,
+    /// How many of them, the first ones, the module reads.
+    attributes: u32,
     counts: Counts,
+    beside: Arc<Beside>,
     /// False from the start of a call until its verdict was read: a call that failed leaves it false.
     sound: bool,
 }
@@ -276,7 +310,7 @@ struct Guest {
 impl Guest {
     fn decide(&mut self, slots: &SlotBuffer) -> Result<Verdict, DecisionError> {
         let trap = |what: &str| DecisionError::Trap(what.to_owned());
-        if slots.count() != self.attributes {
+        if slots.count() != self.slots {
             return Err(trap("the slots are not this set's"));
         }
         if !self.sound {
@@ -284,9 +318,9 @@ impl Guest {
         }
         self.sound = false;
         let limit = self.cost.bound(slots.content().len());
-        let verdict = self.instance.decide(slots, limit, self.counts)?;
+        let verdict = self.instance.decide(slots, self.attributes, limit, self.counts)?;
         self.sound = true;
-        Ok(verdict)
+        self.beside.decide(slots, verdict)
     }
 }
 

@@ -74,7 +74,8 @@ pub enum Polled {
 
 impl Refresher {
     /// Opens what the state folder remembers and, if it is good, serves it at once, without any network.
-    /// A cached release that is no longer good is refused, logged and counted; polling will replace it.
+    /// A cached release that is no longer good is refused, logged and counted; polling will replace it. Where the state
+    /// folder remembers none, the release of `seed` serves: a copy of a store that nobody writes to any more.
     ///
     /// # Errors
     /// [`StateError`] if the highest serial or the roots cannot be trusted: that needs an operator.
@@ -83,10 +84,12 @@ impl Refresher {
         channel: &Name,
         pinned: &TrustRoot,
         state: Arc<StateFolder>,
+        seed: Option<Store>,
         engine: Engine,
         enforcer: Arc<Enforcer>,
     ) -> Result<Self, StateError> {
-        let taker = Taker::start(pinned, state, engine, enforcer).await?;
+        let seed = seed.map(|store| ReleaseSource::new(store, channel.clone()));
+        let taker = Taker::start(pinned, state, seed, engine, enforcer).await?;
         let follow = |store: Store| Followed {
             store: store.name().to_owned(),
             source: ReleaseSource::new(store, channel.clone()),

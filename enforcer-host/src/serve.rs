@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, env, fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use aecp_enforcer::{
-    component::{AllowedHost, ComponentConfig, ComponentServer, Limits},
+    component::{AllowedHost, Component, ComponentConfig, ComponentServer, Limits},
     server,
 };
 use anyhow::Context as _;
@@ -15,7 +15,8 @@ use crate::{interval, start_logs};
 ///
 /// The component is one of WASI 0.3 (`wasi:http/handler`) or 0.2 (`wasi:http/incoming-handler`). It finds its settings
 /// (`wasi:config`), a durable key-value store (`wasi:keyvalue`), clocks and random numbers, and may ask the hosts that are
-/// allowed; no files, no environment, no sockets. An instance serves up to 128 requests, 16 at the same time.
+/// allowed; no files, no environment, no sockets. An instance of WASI 0.3 serves many
+/// requests, 16 at the same time, one of 0.2 a single one.
 #[derive(Parser)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Arguments {
@@ -56,6 +57,10 @@ pub(crate) struct Arguments {
     #[arg(long, env = "AECP_REQUESTS", default_value_t = Limits::default().requests as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     requests: u32,
 
+    /// Most requests that an instance of WASI 0.3 serves in its life; it also ends once it has half of its memory
+    #[arg(long, env = "AECP_MAX_INSTANCE_REUSE_COUNT", default_value_t = Limits::default().reuse as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_instance_reuse_count: u32,
+
     /// What to log: error, warn, info, debug or trace, or a filter such as `warn,aecp_enforcer=debug`
     #[arg(long, env = "AECP_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     log_level: String,
@@ -90,7 +95,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     });
     let settings: BTreeMap<_, _> = of_environment.chain(arguments.set).collect();
     let server = ComponentServer::start(ComponentConfig {
-        component: arguments.component,
+        component: Component::load(&arguments.component)?,
         settings,
         state: arguments.state,
         outbound: arguments.allow_outbound,
@@ -100,6 +105,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             request_time: arguments.request_time,
             exchange_time: arguments.exchange_time,
             requests: arguments.requests as usize,
+            reuse: arguments.max_instance_reuse_count as usize,
         },
     })
     .await?;

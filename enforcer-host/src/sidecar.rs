@@ -1,6 +1,12 @@
 //! The whole enforcer in one process: state, record, releases, HTTP.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use aecp_contract::{layout::Name, manifest::Point, tlog::policy::LogPolicy, trust::TrustRoot};
 use tokio::{
@@ -64,7 +70,7 @@ pub struct AuditConfig {
 
 impl Default for AuditConfig {
     fn default() -> Self {
-        let shipping = Shipping { every: Duration::from_secs(60), spool_bytes: 1 << 30 };
+        let shipping = Shipping { every: Duration::from_mins(15), spool_bytes: 1 << 30 };
         let recording = Recording::default();
         Self { store: None, openings: None, instance: None, witnesses: None, shipping, recording }
     }
@@ -124,31 +130,33 @@ pub enum StartError {
 /// How long the end of the decision log may take to get into the store when the enforcer stops.
 const SHIP_LAST_WITHIN: Duration = Duration::from_secs(5);
 
-fn shipper(
+/// Opens the decision log in the state folder.
+fn open_log(
     config: &SidecarConfig,
     state: &StateFolder,
-    recorder: &Arc<Recorder>,
-    metrics: &Arc<Metrics>,
-) -> Result<Shipper, StartError> {
+    metrics: Arc<Metrics>,
+) -> Result<(Arc<Recorder>, Shipper), StartError> {
     let audit = &config.audit;
+    let recording = audit.recording.clone();
+    let recorder = Arc::new(Recorder::start(&state.decisions(), recording, Arc::clone(&metrics))?);
     let identity = LogIdentity::open(state.path(), &config.channel, audit.instance.clone())?;
     let store = match &audit.store {
         Some(url) => Store::open(url)?,
         None => Store::folder(state.path())?,
     };
     tracing::info!(log = %identity.origin, key = %identity.verifier(), "recording decisions");
-    let recorder = Arc::clone(recorder);
-    let files = (state.decisions(), state.shipped());
-    let shipper = Shipper::open(identity, recorder, store, files, audit.shipping, Arc::clone(metrics))
+    let (ours, files) = (Arc::clone(&recorder), (state.decisions(), state.shipped()));
+    let shipper = Shipper::open(identity, ours, store, files, audit.shipping, metrics)
         .map_err(|error| StartError::Shipped { path: state.shipped(), error })?;
     let shipper = match &audit.openings {
         Some(url) => shipper.opened_in(Store::open(url)?),
         None => shipper,
     };
-    match &audit.witnesses {
-        Some(policy) => Ok(shipper.witnessed(policy.clone())?),
-        None => Ok(shipper),
-    }
+    let shipper = match &audit.witnesses {
+        Some(policy) => shipper.witnessed(policy.clone())?,
+        None => shipper,
+    };
+    Ok((recorder, shipper))
 }
 
 /// All that an enforcer is made of, before anything runs.
@@ -163,28 +171,30 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Opens the state and the log, loads the last good release, and takes the address.
-    pub(crate) async fn open(config: SidecarConfig) -> Result<Self, StartError> {
+    /// Opens the state and the log, loads the last good release or that of `seed`, and takes the address.
+    pub(crate) async fn open(config: SidecarConfig, seed: Option<&Path>) -> Result<Self, StartError> {
         let stores = Store::open_all(&config.stores)?;
+        let seed = seed.map(Store::folder).transpose()?;
         let state = Arc::new(StateFolder::open(&config.state, config.channel.clone())?);
         let metrics = Arc::new(Metrics::default());
-        let recorder = Arc::new(Recorder::start(
-            &state.decisions(),
-            config.audit.recording.clone(),
-            Arc::clone(&metrics),
-        )?);
-        let shipper = shipper(&config, &state, &recorder, &metrics)?;
-        let enforcer = Enforcer::new(config.channel.clone(), config.point, metrics);
+        let enforcer = Enforcer::new(config.channel.clone(), config.point, Arc::clone(&metrics));
         let enforcer = Arc::new(enforcer.explaining(config.explain));
+        // The log waits for the disk, and the release does not wait for the log.
+        let config = Arc::new(config);
+        let (its, at) = (Arc::clone(&config), Arc::clone(&state));
+        let log = tokio::task::spawn_blocking(move || open_log(&its, &at, metrics));
         let refresher = Refresher::start(
             stores,
             &config.channel,
             &config.root,
             Arc::clone(&state),
+            seed,
             Engine::new()?,
             Arc::clone(&enforcer),
-        )
-        .await?;
+        );
+        let (refresher, log) = tokio::join!(refresher, log);
+        let (refresher, log) = (refresher?, log.map_err(|error| LogError::Thread(error.into()))?);
+        let (recorder, shipper) = log?;
         let listen = |error| StartError::Listen { address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -201,7 +211,7 @@ impl Sidecar {
     pub async fn start(config: SidecarConfig) -> Result<Self, StartError> {
         let (poll, limits) = (config.poll, config.limits);
         let Parts { listener, address, enforcer, recorder, state, refresher, shipper } =
-            Parts::open(config).await?;
+            Parts::open(config, None).await?;
         let stopping = watch::Sender::new(false);
         let poll_now = Arc::new(Notify::new());
         let ship_last = Arc::new(Notify::new());

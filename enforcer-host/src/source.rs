@@ -8,6 +8,7 @@ use aecp_contract::{
     digest::Digest,
     dsse::{Envelope, MAX_ENVELOPE_BYTES},
     layout::{self, Name},
+    manifest::COMPONENT_PREFIX,
     native,
     refusal::{Code, Refusal},
     release::{CLAUSES, CORE_MODULE, ChannelPointer, MANIFEST, Statement},
@@ -157,7 +158,9 @@ impl Artifacts {
     /// an enforcer of another version can start from the same state folder.
     #[must_use]
     pub fn wants(self, name: &str) -> bool {
-        let needed = name == MANIFEST || name == CORE_MODULE || is_code(name);
+        // An enforcer that cannot run them refuses the release by its manifest alone.
+        let beside = cfg!(feature = "components") && name.starts_with(COMPONENT_PREFIX);
+        let needed = name == MANIFEST || name == CORE_MODULE || is_code(name) || beside;
         match self {
             Self::Needed => needed,
             Self::Explained => needed || name == CLAUSES,

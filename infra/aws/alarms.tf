@@ -43,7 +43,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_actions       = [aws_sns_topic.alarms.arn]
 }
 
-# A replica that was not written is no error of the function, but somebody has to know.
+# A replica that was not written, or a release that nobody renews, is no error of the function, but somebody has to know.
 resource "aws_cloudwatch_log_metric_filter" "warnings" {
   count          = local.count
   name           = "${var.name}-warnings"
@@ -61,7 +61,7 @@ resource "aws_cloudwatch_log_metric_filter" "warnings" {
 resource "aws_cloudwatch_metric_alarm" "warnings" {
   count               = local.count
   alarm_name          = "${var.name}-warnings"
-  alarm_description   = "The compiler logged a warning, such as a replica that was not written: docs/operation.md"
+  alarm_description   = "The compiler logged a warning: a replica was not written, or a release is to be renewed: docs/operation.md"
   region              = var.location
   namespace           = "AECP"
   metric_name         = aws_cloudwatch_log_metric_filter.warnings[0].metric_transformation[0].name

@@ -98,6 +98,31 @@ resource "aws_lambda_permission" "bucket" {
   source_account = data.aws_caller_identity.current.account_id
 }
 
+# Once a day it looks when each channel's release expires, and logs a warning of those that are to be renewed.
+resource "aws_cloudwatch_event_rule" "daily" {
+  count               = local.count
+  name                = "${var.name}-daily"
+  region              = var.location
+  schedule_expression = "rate(1 day)"
+}
+
+resource "aws_cloudwatch_event_target" "daily" {
+  count  = local.count
+  rule   = aws_cloudwatch_event_rule.daily[0].name
+  region = var.location
+  arn    = aws_lambda_function.compiler[0].arn
+  input  = jsonencode({ check = "channels" })
+}
+
+resource "aws_lambda_permission" "daily" {
+  count         = local.count
+  function_name = aws_lambda_function.compiler[0].function_name
+  region        = var.location
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.daily[0].arn
+}
+
 # Everybody who is to know subscribes to this topic: it tells the key of each new report.
 resource "aws_sns_topic" "reports" {
   name   = "${var.name}-reports"

@@ -63,11 +63,11 @@ resource "azurerm_monitor_metric_alert" "dead_letters" {
   }
 }
 
-# A replica that was not written is no error of the function, but somebody has to know.
+# A replica that was not written, or a release that nobody renews, is no error of the function, but somebody has to know.
 resource "azurerm_monitor_scheduled_query_rules_alert_v2" "warnings" {
   count                = local.count
   name                 = "${var.name}-warnings"
-  description          = "The compiler logged a warning, such as a replica that was not written: docs/operation.md"
+  description          = "The compiler logged a warning: a replica was not written, or a release is to be renewed: docs/operation.md"
   resource_group_name  = azurerm_resource_group.aecp.name
   location             = var.location
   scopes               = [azurerm_application_insights.function[0].id]

@@ -49,14 +49,14 @@ resource "google_monitoring_alert_policy" "dead_letters" {
   }
 }
 
-# A replica that was not written is no error of the function, but somebody has to know.
+# A replica that was not written, or a release that nobody renews, is no error of the function, but somebody has to know.
 resource "google_monitoring_alert_policy" "warnings" {
   count                 = local.count
   display_name          = "${var.name}-warnings"
   combiner              = "OR"
   notification_channels = [google_monitoring_notification_channel.alarms.id]
   documentation {
-    content = "The compiler logged a warning, such as a replica that was not written: docs/operation.md"
+    content = "The compiler logged a warning: a replica was not written, or a release is to be renewed: docs/operation.md"
   }
   conditions {
     display_name = "warnings"

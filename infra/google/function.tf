@@ -107,6 +107,19 @@ resource "google_pubsub_subscription" "inbox" {
   }
 }
 
+# Once a day it looks when each channel's release expires, and logs a warning of those that are to be renewed.
+resource "google_cloud_scheduler_job" "daily" {
+  count     = local.count
+  name      = "${var.name}-daily"
+  region    = var.location
+  schedule  = "0 6 * * *"
+  time_zone = "Etc/UTC"
+  pubsub_target {
+    topic_name = google_pubsub_topic.inbox.id
+    data       = base64encode(jsonencode({ check = "channels" }))
+  }
+}
+
 resource "google_pubsub_topic" "dead_letters" {
   name = "${var.name}-dead-letters"
 }

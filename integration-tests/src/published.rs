@@ -48,13 +48,27 @@ pub async fn publish(
     set: &Accepted,
     base: u64,
 ) -> Result<aecp_compiler::publish::Published, PublishError> {
+    publish_for(store, set, base, (3600, 7200), &key()).await
+}
+
+/// The same, signed by this key, to expire and to be stale after so many seconds.
+///
+/// # Errors
+/// [`PublishError`].
+pub async fn publish_for(
+    store: &Store,
+    set: &Accepted,
+    base: u64,
+    (expires, stale): (i64, i64),
+    key: &SigningKey,
+) -> Result<aecp_compiler::publish::Published, PublishError> {
     let issued = aecp_enforcer::now();
     let later = |seconds| Timestamp { seconds: issued.seconds + seconds, nanoseconds: 0 };
     let channel = "prod".parse().expect("a name");
-    let publication = Publication { channel, issued, expires: later(3600), stale: later(7200) };
+    let publication = Publication { channel, issued, expires: later(expires), stale: later(stale) };
     let roots = store.roots(&root()).await?;
     let set = Accepted { base, ..set.clone() };
-    store.publish(&set, &publication, &Reason::default(), &[&key()], &roots).await
+    store.publish(&set, &publication, &Reason::default(), &[key], &roots).await
 }
 
 /// A folder that holds `store`, with a release on the channel `prod`, `root.json`, and an empty `audit`.
@@ -70,12 +84,21 @@ impl Published {
     /// # Panics
     /// If they are not accepted.
     pub async fn new(policies: &str) -> Self {
+        Self::going_stale(policies, 7200).await
+    }
+
+    /// Publishes these policies, in a release that is stale after so many seconds.
+    ///
+    /// # Panics
+    /// If they are not accepted.
+    pub async fn going_stale(policies: &str, seconds: i64) -> Self {
         let published = Self { folder: tempfile::tempdir().unwrap() };
         fs::create_dir(published.path("store")).unwrap();
         fs::create_dir(published.path("audit")).unwrap();
         fs::write(published.path("root.json"), root()).unwrap();
         let store = Store::open(&published.url("store")).unwrap();
-        publish(&store, &accepted(policies), 0).await.unwrap();
+        let times = (seconds.min(3600), seconds);
+        publish_for(&store, &accepted(policies), 0, times, &key()).await.unwrap();
         published
     }
 

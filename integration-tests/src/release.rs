@@ -15,6 +15,7 @@ pub fn load(engine: &Engine, core: &[u8], manifest: &Manifest) -> PolicyPre {
         manifest: manifest.clone(),
         clauses: Vec::new(),
         sources: Vec::new(),
+        components: Default::default(),
     };
     let key = SigningKey::from_bytes(&[1; 32]);
     let LocalRelease { envelope, artifacts, root, channel } =

@@ -45,7 +45,10 @@ fn the_map_names_what_exists() {
             "### Inside the compiler",
             &["compiler-fn/src", "compiler-fn/src/generate", "compiler-fn/src/testing"][..],
         ),
-        ("### Inside the enforcer", &["enforcer-host/src", "enforcer-host/src/record"][..]),
+        (
+            "### Inside the enforcer",
+            &["enforcer-host/src", "enforcer-host/src/beside", "enforcer-host/src/record"][..],
+        ),
     ] {
         let section = page.split(heading).nth(1).unwrap().split("\n#").next().unwrap();
         let modules: Vec<_> =

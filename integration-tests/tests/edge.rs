@@ -5,15 +5,17 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use aecp_compiler::publish::Store;
-use aecp_enforcer::component::{ComponentConfig, ComponentServer, Limits};
+use aecp_contract::trust::{Role, RootPayload, TrustRoot};
+use aecp_enforcer::component::{Component, ComponentConfig, ComponentServer, Limits};
 use aecp_integration_tests::{guest, published};
 use axum::{
     Router,
@@ -22,10 +24,15 @@ use axum::{
     http::{Request, StatusCode},
     response::{IntoResponse as _, Response},
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use ed25519_dalek::{Signer as _, SigningKey};
 use reqwest::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+
+static GATEWAY: LazyLock<Component> =
+    LazyLock::new(|| Component::load(&guest::component("gateway")).unwrap());
 
 /// Policies of requests and answers; `NAME` is what a later release calls the last one.
 const POLICIES: &str = r#"
@@ -70,7 +77,7 @@ struct World {
 
 #[derive(Clone)]
 struct Served {
-    folder: std::path::PathBuf,
+    folder: PathBuf,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -81,7 +88,10 @@ async fn serve(State(served): State<Served>, request: Request<Body>) -> Response
         if path == "/hangs" {
             std::future::pending::<()>().await;
         }
-        let answer = r#"{"name":"Ada","card":"4111111111111111"}"#;
+        let answer = match request.headers().get("x-says") {
+            Some(says) => says.to_str().unwrap().to_owned(),
+            None => r#"{"name":"Ada","card":"4111111111111111"}"#.to_owned(),
+        };
         return ([("content-type", "application/json")], answer).into_response();
     }
     let file = served.folder.join(path.trim_start_matches('/'));
@@ -119,11 +129,16 @@ impl World {
 
     /// Publishes the policies as the next release.
     async fn publish(&self, name: &str) {
+        self.publish_set(&POLICIES.replace("NAME", name), (3600, 7200), &published::key()).await;
+    }
+
+    /// Publishes these as the next release, signed by this key, to expire and to be stale after so many seconds.
+    async fn publish_set(&self, policies: &str, lasts: (i64, i64), key: &SigningKey) {
         let store =
             Store::open(&format!("file://{}", self.folder.path().join("store").display())).unwrap();
         let before = self.releases.fetch_add(1, Ordering::Relaxed);
-        let set = published::accepted(&POLICIES.replace("NAME", name));
-        published::publish(&store, &set, before).await.unwrap();
+        let set = published::accepted(policies);
+        published::publish_for(&store, &set, before, lasts, key).await.unwrap();
     }
 
     async fn gateway(&self, more: &[(&str, &str)]) -> Gateway {
@@ -139,7 +154,7 @@ impl World {
         ]);
         settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let server = ComponentServer::start(ComponentConfig {
-            component: guest::component("gateway"),
+            component: GATEWAY.clone(),
             settings,
             state: self.folder.path().join("state"),
             outbound: vec![self.address.parse().unwrap()],
@@ -153,7 +168,7 @@ impl World {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
-    fn file(&self, path: &str) -> std::path::PathBuf {
+    fn file(&self, path: &str) -> PathBuf {
         self.folder.path().join("store").join(path)
     }
 }
@@ -180,6 +195,33 @@ impl Gateway {
 
     async fn get(&self, path: &str) -> (u16, Value) {
         self.ask(self.request("GET", path)).await
+    }
+
+    /// The serial of the release that denies `/closed`; `None` if none does.
+    async fn serial(&self) -> Option<u64> {
+        let denied = self.request("GET", "/closed").send().await.unwrap();
+        let problem: Value = serde_json::from_slice(&denied.bytes().await.unwrap()).unwrap();
+        assert!(problem["code"] == "denied" || problem["code"] == "no_release", "{problem}");
+        problem["release"].as_u64()
+    }
+
+    /// Asks until the release of this serial decides.
+    async fn comes_to_release(&self, serial: u64) {
+        for _ in 0..100 {
+            if self.serial().await == Some(serial) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("release {serial} is not taken up");
+    }
+
+    /// Asks for longer than passes between two looks for releases: the same release decides all the time.
+    async fn stays_at(&self, serial: Option<u64>) {
+        for _ in 0..10 {
+            assert_eq!(self.serial().await, serial);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// Asks until the answer is this one, since releases are looked for after answers.
@@ -293,4 +335,197 @@ async fn a_store_without_an_end_and_wrong_settings_deny() {
     assert_eq!(gateway.get("/open").await, (503, "not_set_up".into()));
     gateway.server.stop().await.unwrap();
     assert_eq!(world.asked(), Vec::<String>::new());
+}
+
+/// A token of these claims, signed with EdDSA.
+fn token(key: &SigningKey, claims: &Value) -> String {
+    let encode = |json: &Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
+    let message = format!("{}.{}", encode(&json!({"alg": "EdDSA"})), encode(claims));
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes()).to_bytes());
+    format!("Bearer {message}.{signature}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_count_if_a_known_key_signed_them_and_addresses_if_a_trusted_proxy_saw_them() {
+    const WHO: &str = r#"
+POLICY clerks {
+  SCOPE: requests WHERE request.path == "/orders"
+  CONSTRAINT: principal.claims.role == "clerk"
+  ENFORCEMENT: BLOCKING
+}
+POLICY inside {
+  SCOPE: requests WHERE request.path == "/inside"
+  CONSTRAINT: source.ip IN CIDR "10.0.0.0/8"
+  ENFORCEMENT: BLOCKING
+}
+"#;
+    let world = World::new().await;
+    world.publish_set(WHO, (3600, 7200), &published::key()).await;
+    let signer = SigningKey::from_bytes(&[3; 32]);
+    let x = BASE64_URL_SAFE_NO_PAD.encode(signer.verifying_key().as_bytes());
+    let keys = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x}]}).to_string();
+    let settings = [
+        ("aecp_jwt_keys", keys.as_str()),
+        ("aecp_jwt_issuer", "https://id.example"),
+        ("aecp_jwt_audience", "shop"),
+        ("aecp_trusted_proxies", "1"),
+    ];
+    let gateway = world.gateway(&settings).await;
+
+    let now = aecp_enforcer::now().seconds;
+    let claims = |role: &str, audience: &str, exp: i64| json!({"iss": "https://id.example", "aud": audience, "exp": exp, "role": role});
+    let good = claims("clerk", "shop", now + 600);
+    let mut forged = token(&signer, &claims("guest", "shop", now + 600));
+    let body = token(&signer, &good);
+    let (own, others) = (body.split('.').nth(1).unwrap(), forged.split('.').nth(1).unwrap());
+    forged = forged.replace(others, own);
+    for (authorization, status) in [
+        (token(&signer, &good), 200),
+        (token(&signer, &claims("guest", "shop", now + 600)), 403),
+        (token(&signer, &claims("clerk", "other", now + 600)), 403),
+        (token(&signer, &claims("clerk", "shop", now - 600)), 403),
+        (token(&SigningKey::from_bytes(&[4; 32]), &good), 403),
+        (forged, 403),
+        ("Bearer a.b.c".to_owned(), 403),
+        (format!("Bearer {}", "a".repeat(20_000)), 403),
+        (String::new(), 403),
+    ] {
+        let asked = gateway.request("GET", "/orders").header("authorization", &authorization);
+        assert_eq!(asked.send().await.unwrap().status(), status, "{authorization:.100}");
+    }
+
+    let from = async |name: &str, value: &str| {
+        let asked = gateway.request("GET", "/inside").header(name, value);
+        asked.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(from("x-forwarded-for", "10.1.2.3").await, 200);
+    assert_eq!(from("x-forwarded-for", "10.1.2.3, 192.0.2.1").await, 403, "the proxy saw the last");
+    assert_eq!(from("x-forwarded-for", "nobody").await, 403);
+    assert_eq!(from("spin-client-addr", "10.1.2.3").await, 403, "only the host says that");
+    gateway.server.stop().await.unwrap();
+    assert_eq!(world.asked(), ["GET /orders", "GET /inside"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answers_body_that_is_no_json_leaves_policies_that_look_at_it_in_doubt() {
+    const SECRETS: &str = r#"
+POLICY no_secrets {
+  AT: [EGRESS]
+  SCOPE: requests WHERE request.path EXISTS
+  CONSTRAINT: response.body.secret IS MISSING
+  ENFORCEMENT: BLOCKING
+}
+"#;
+    let world = World::new().await;
+    world.publish_set(SECRETS, (3600, 7200), &published::key()).await;
+    let gateway = world.gateway(&[]).await;
+    for (says, status) in [
+        (r#"{"name":"Ada"}"#, 200),
+        ("", 200),
+        (r#"{"secret":1}"#, 403),
+        (r#"{"name":"#, 403),
+        ("<p>secret</p>", 403),
+    ] {
+        let answer = gateway.request("GET", "/x").header("x-says", says).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{says}");
+        let text = answer.text().await.unwrap();
+        assert_eq!(text.contains("\"code\":\"denied\""), status == 403, "{says}: {text}");
+    }
+    gateway.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_root_is_followed_and_then_what_the_withdrawn_key_signs_is_refused() {
+    let world = World::new().await;
+    let policies = |name: &str| POLICIES.replace("NAME", name);
+    world.publish("first").await;
+    // What the old key signs elsewhere, while it still may.
+    let elsewhere = World::new().await;
+    for name in ["first", "second", "third"] {
+        elsewhere.publish(name).await;
+    }
+    let gateway = world.gateway(&[]).await;
+    gateway.comes_to_release(1).await;
+
+    let judge = SigningKey::from_bytes(&[8; 32]);
+    let old = published::key();
+    let mut next = TrustRoot::pinned(&published::root()).unwrap().payload().clone();
+    next.version = 2;
+    next.add(Role::Judicial, &judge.verifying_key());
+    let withdrawn = next.roles[&Role::Root].keyids.first().copied().unwrap();
+    assert!(next.remove(Role::Judicial, withdrawn));
+    // A stranger's root comes to nothing, though it is there first.
+    let stranger = SigningKey::from_bytes(&[9; 32]);
+    let mut foreign = RootPayload::first(&stranger.verifying_key(), &[Role::Root, Role::Judicial]);
+    foreign.version = 2;
+    let root = world.file("root/2.json");
+    std::fs::create_dir_all(root.parent().unwrap()).unwrap();
+    std::fs::write(&root, foreign.sign(&[&stranger]).to_json()).unwrap();
+    gateway.stays_at(Some(1)).await;
+    std::fs::write(&root, next.sign(&[&old]).to_json()).unwrap();
+    world.publish_set(&policies("second"), (3600, 7200), &judge).await;
+    gateway.comes_to_release(2).await;
+
+    for part in ["releases/prod/3.json", "channels/prod.json", "blobs/sha256"] {
+        let from = elsewhere.file(part);
+        let files = if from.is_dir() {
+            std::fs::read_dir(&from).unwrap().map(|entry| entry.unwrap().path()).collect()
+        } else {
+            vec![from.clone()]
+        };
+        for file in files {
+            let below = file.strip_prefix(elsewhere.file("")).unwrap().to_owned();
+            std::fs::copy(&file, world.file("").join(below)).unwrap();
+        }
+    }
+    gateway.stays_at(Some(2)).await;
+    gateway.server.stop().await.unwrap();
+
+    // The key-value store remembers the root too: no store is needed.
+    std::fs::remove_dir_all(world.file("")).unwrap();
+    let gateway = world.gateway(&[]).await;
+    gateway.stays_at(Some(2)).await;
+    gateway.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_value_store_that_forgets_is_told_again_and_a_release_ends_when_it_is_stale() {
+    let world = World::new().await;
+    world.publish("first").await;
+    let first = std::fs::read(world.file("channels/prod.json")).unwrap();
+    world.publish("second").await;
+    let second = std::fs::read(world.file("channels/prod.json")).unwrap();
+    let gateway = world.gateway(&[]).await;
+    gateway.comes_to_release(2).await;
+
+    // All is forgotten, and the store of releases goes back: the instance still knows, and says so.
+    let forget = || {
+        for entry in std::fs::read_dir(world.folder.path().join("state/key-value")).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.ends_with(".lock") {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    };
+    forget();
+    std::fs::write(world.file("channels/prod.json"), &first).unwrap();
+    gateway.stays_at(Some(2)).await;
+    gateway.server.stop().await.unwrap();
+    // The next process has the highest serial from it, and nothing of that release: it denies rather than go back.
+    let gateway = world.gateway(&[]).await;
+    gateway.stays_at(None).await;
+    std::fs::write(world.file("channels/prod.json"), second).unwrap();
+    gateway.comes_to_release(2).await;
+
+    // One that nothing follows.
+    world.publish_set(&POLICIES.replace("NAME", "third"), (2, 3), &published::key()).await;
+    gateway.comes_to_release(3).await;
+    for _ in 0..50 {
+        if gateway.get("/open").await == (403, "release_stale".into()) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(gateway.get("/open").await, (403, "release_stale".into()));
+    gateway.server.stop().await.unwrap();
 }

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what fails must fail loudly")]
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::LazyLock, time::Duration};
 
-use aecp_enforcer::component::{ComponentConfig, ComponentError, ComponentServer, Limits};
+use aecp_enforcer::component::{Component, ComponentConfig, ComponentError, ComponentServer, Limits};
 use aecp_integration_tests::guest;
 use reqwest::{Client, StatusCode};
 use tokio::{
@@ -16,18 +16,22 @@ use tokio::{
 
 const PROBLEM: &str = "application/problem+json";
 
+static PROBE: LazyLock<Component> =
+    LazyLock::new(|| Component::load(&guest::component("probe")).unwrap());
+
 fn limits() -> Limits {
     Limits {
         memory_bytes: 32 << 20,
         request_time: Duration::from_secs(1),
         exchange_time: Duration::from_secs(2),
         requests: 16,
+        reuse: 128,
     }
 }
 
 fn config(state: &Path) -> ComponentConfig {
     ComponentConfig {
-        component: guest::component("probe"),
+        component: PROBE.clone(),
         settings: BTreeMap::from([("greeting".to_owned(), "hello".to_owned())]),
         state: state.to_owned(),
         outbound: Vec::new(),
@@ -124,6 +128,10 @@ async fn a_component_that_takes_too_much_is_ended_and_the_next_request_is_served
     let state = tempfile::tempdir().unwrap();
     let server = ComponentServer::start(config(state.path())).await.unwrap();
     says(&server, "memory/8", "8").await;
+    says(&server, "served", "2").await;
+    // With half of what it may have it serves no others, and so comes to no harm.
+    says(&server, "memory/16", "16").await;
+    says(&server, "served", "1").await;
     for (path, status, code) in [
         ("memory/64", StatusCode::INTERNAL_SERVER_ERROR, "component_failed"),
         ("trap", StatusCode::INTERNAL_SERVER_ERROR, "component_failed"),
@@ -216,7 +224,19 @@ async fn an_instance_serves_many_requests_some_of_them_at_once_and_no_more_than_
 }
 
 #[tokio::test]
-async fn what_is_no_component_for_http_or_wants_more_than_there_is_is_refused_at_the_start() {
+async fn a_component_of_wasi_0_2_is_served_by_an_instance_for_each_request() {
+    let state = tempfile::tempdir().unwrap();
+    let component = Component::load(&guest::component("probe_p2")).unwrap();
+    let server =
+        ComponentServer::start(ComponentConfig { component, ..config(state.path()) }).await.unwrap();
+    for path in ["a?b=%2F", "c"] {
+        says(&server, path, &format!("GET /{path} 1")).await;
+    }
+    server.stop().await.unwrap();
+}
+
+#[test]
+fn what_is_no_component_for_http_or_wants_more_than_there_is_is_refused_at_the_start() {
     let state = tempfile::tempdir().unwrap();
     for (text, why) in [
         ("(module)", "component"),
@@ -228,8 +248,7 @@ async fn what_is_no_component_for_http_or_wants_more_than_there_is_is_refused_at
     ] {
         let file = state.path().join("component.wasm");
         std::fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
-        let refused =
-            ComponentServer::start(ComponentConfig { component: file, ..config(state.path()) }).await;
+        let refused = Component::load(&file);
         let Err(ComponentError::Load { error, .. }) = refused else { panic!("{text} is served") };
         assert!(error.to_string().contains(why), "{text}: {error}");
     }

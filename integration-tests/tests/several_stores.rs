@@ -90,8 +90,9 @@ async fn the_highest_valid_serial() {
     };
 
     // Where there are no timers, one that does not answer is not waited for each time.
-    let mut driven =
-        Driven::start(config("driven", vec!["s3://silent".to_owned(), url("good")])).await.unwrap();
+    let mut driven = Driven::start(config("driven", vec!["s3://silent".to_owned(), url("good")]), None)
+        .await
+        .unwrap();
     for _ in 0..30 {
         driven.refresh().await.unwrap();
     }

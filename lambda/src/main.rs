@@ -4,7 +4,7 @@
 //! It is two processes, so that a crash of the one that decides ([`worker`]) does not end the environment: the other
 //! ([`supervisor`]) registers with the Extensions API ([`extensions`]) and starts the worker anew.
 //!
-//! The worker serves the last good release before the network is asked ([`seed`]), and stands between the function and the
+//! The worker serves the last good release, or that of a layer, before the network is asked, and stands between the function and the
 //! Runtime API ([`proxy`]): what the function would be given next is read as requests ([`event`]), decided by
 //! `aecp-enforcer` ([`gate`]), and handed on or answered with a denial ([`denial`]). What it answers ([`returned`]) is
 //! decided, too, where policies look at answers, and changed where they oblige to that ([`answer`]).
@@ -25,7 +25,6 @@ mod in_hand;
 mod notice;
 mod proxy;
 mod returned;
-mod seed;
 mod stream;
 mod supervisor;
 mod telemetry;

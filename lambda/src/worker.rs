@@ -4,6 +4,7 @@ use std::{
     io::{self, BufRead as _, BufReader, Write as _},
     net::TcpListener,
     os::{fd::AsFd as _, unix::net::UnixStream},
+    path,
     sync::Arc,
     thread,
     time::Duration,
@@ -19,7 +20,6 @@ use crate::{
     config::Settings,
     gate::Gate,
     proxy::Proxy,
-    seed,
     supervisor::{Left, Said, Told},
     telemetry::Telemetry,
     upkeep::{self, Upkeep},
@@ -54,11 +54,11 @@ async fn serve(settings: Settings, left: Left) -> anyhow::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut told = listen()?;
-    seed::from_layer(&settings.layer_state, &settings.state, &settings.channel)?;
     let api = api::Api::new(&settings.runtime_api)?;
     let (fail, telemetry) = (settings.fail, Arc::new(Telemetry::new(settings.metrics)));
+    let layer = path::absolute(&settings.layer_state)?;
     let (intervals, config) = (settings.intervals(), settings.enforcer()?);
-    let driven = Driven::start(config).await?;
+    let driven = Driven::start(config, Some(&layer)).await?;
     let (enforcer, recorder) = (Arc::clone(driven.enforcer()), Arc::clone(driven.recorder()));
     let (address, at) = (driven.address(), listener.local_addr()?);
     let upkeep = Arc::new(Upkeep::new(driven, intervals));

@@ -175,6 +175,12 @@ impl Recorder {
         entry.answer(is_recorded)
     }
 
+    /// Whether entries wait to be written, or a gap.
+    pub(crate) fn has_entries(&self) -> bool {
+        let state = self.state.borrow();
+        !state.queue.is_empty() || !state.lost.is_empty()
+    }
+
     /// Writes what waits, and what was counted, if there is anything new to tell.
     pub(crate) fn flush(&self, store: &impl KeyValue) {
         let mut state = self.state.borrow_mut();

@@ -152,18 +152,17 @@ impl Seen {
             table.add_json("principal", principal.as_bytes(), slots)?;
         }
         if let Some(body) = &self.body {
-            add_body("body", &self.head.headers, body, table, slots)?;
+            add_body(&self.head.headers, body, table, slots)?;
         }
         Ok(table.fill_in(Some(point), now, slots)?)
     }
 }
 
-/// Reads a body that policies look at as the attribute of this name, if somebody may read it as JSON.
+/// Reads the body of a request, if somebody may read it as JSON.
 ///
 /// # Errors
 /// [`RequestError`], also for a JSON body that is none.
-pub(crate) fn add_body(
-    name: &str,
+fn add_body(
     headers: &[(String, Vec<u8>)],
     body: &[u8],
     table: &AttributeTable,
@@ -176,7 +175,7 @@ pub(crate) fn add_body(
         let unread = "a body that policies look at has a content-encoding";
         return Err(RequestError::Malformed(unread.to_owned()));
     }
-    table.add_json(name, body, slots)
+    table.add_json("body", body, slots)
 }
 
 /// Whether somebody may read this body as JSON: it says so, or it looks like it.

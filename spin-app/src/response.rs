@@ -7,7 +7,7 @@ use aecp_contract::{
 };
 use aecp_enforcer::{PolicyPre, obligations};
 
-use crate::request::{Headers, Seen, add_body};
+use crate::request::{Headers, Seen, is_encoded};
 
 /// What policies ask of answers. Without any of it answers pass undecided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +36,14 @@ pub(crate) struct Answered<'a> {
 }
 
 impl Answered<'_> {
-    /// Reads it into slots, with the request that it answers.
+    /// Reads it into slots, with the request that it answers. A body that is no JSON is there but unusable.
     ///
     /// # Errors
-    /// [`RequestError`], also for a JSON body that is none.
+    /// [`RequestError`].
     pub(crate) fn read(
         &self,
         request: &Seen,
+        set: &PolicyPre,
         table: &AttributeTable,
         slots: &mut SlotBuffer,
     ) -> Result<(), RequestError> {
@@ -50,8 +51,10 @@ impl Answered<'_> {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         table.add_http_response(HttpResponse { status: self.status, headers }, slots)?;
         match self.body {
-            Some(body) => add_body("response.body", self.headers, body, table, slots),
-            None => Ok(()),
+            Some(body) if !body.trim_ascii().is_empty() => {
+                set.add_answer_body((!is_encoded(self.headers)).then_some(body), slots)
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use aecp_contract::tlog::{
-    TlogError,
     merkle::{self, Subtree},
     policy::{LogPolicy, Trusted},
     proof::EntryProof,
-    tile::{Tile, TiledHashes, read_entries},
+    tile::{Tile, Unmade, hashes_at_hand, read_entries},
 };
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -56,23 +55,15 @@ impl<'a> Prover<'a> {
         let bundle = Tile::bundle(index, size);
         let bytes = self.tile(bundle).await?;
         let entry = read_entries(&bytes, bundle.width)?[(index % 256) as usize].to_vec();
-        // What a proof needs is asked for by the code that makes it, which is not asynchronous: each time it asks for
-        // a tile that is not here, the tile is fetched and the proof made anew.
         let path = loop {
-            let mut missing = None;
-            let mut hashes = TiledHashes::new(size, |tile: &Tile| match self.tiles.get(tile) {
-                Some(bytes) => Ok(bytes.to_vec()),
-                None => {
-                    missing = Some(*tile);
-                    Err(TlogError::NotSigned("a tile"))
-                }
-            });
-            let proof =
-                merkle::inclusion_proof(index, size, &mut |subtree: Subtree| hashes.hash(subtree));
-            match (proof, missing) {
-                (Ok(path), _) => break path,
-                (Err(_), Some(tile)) => drop(self.tile(tile).await?),
-                (Err(error), None) => return Err(error.into()),
+            let path = {
+                let mut hashes = hashes_at_hand(size, &self.tiles);
+                merkle::inclusion_proof(index, size, &mut |subtree: Subtree| hashes.hash(subtree))
+            };
+            match path {
+                Ok(path) => break path,
+                Err(Unmade::Needs(tile)) => drop(self.tile(tile).await?),
+                Err(Unmade::Wrong(error)) => return Err(error.into()),
             }
         };
         let proof = EntryProof { entry, index, path, checkpoint: self.checkpoint.clone() };

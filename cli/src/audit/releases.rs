@@ -66,6 +66,7 @@ impl Releases {
         artifact.check(MANIFEST, &bytes).map_err(|refusal| refusal.to_string())?;
         let manifest: Manifest =
             serde_json::from_slice(&bytes).map_err(|error| format!("`{MANIFEST}`: {error}"))?;
-        Ok(manifest.attributes.into_iter().map(|attribute| (attribute.path, attribute.ty)).collect())
+        let looked_at = manifest.all_attributes().into_iter();
+        Ok(looked_at.map(|attribute| (attribute.path.clone(), attribute.ty.clone())).collect())
     }
 }

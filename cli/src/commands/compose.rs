@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
-use aecp_contract::layout::Name;
-use aecp_enforcer::{Artifacts, ReleaseSource, Store, now};
+use aecp_contract::{
+    manifest::COMPONENT_PREFIX,
+    refusal::{Code, Refusal},
+};
+use aecp_enforcer::{Artifacts, VerifiedRelease};
 use anyhow::{Context as _, bail};
 
-use super::{decide::pinned_root, read};
+use super::{read, release::ReleaseArguments};
 use crate::{
     Outcome,
     compose::compose,
@@ -32,15 +35,8 @@ pub(crate) struct Arguments {
     /// The component for the edge
     #[arg(long, value_name = "FILE")]
     component: PathBuf,
-    /// The store that has the release
-    #[arg(long, value_name = "URL", requires_all = ["channel", "root"])]
-    store: Option<String>,
-    /// The channel whose newest release is taken
-    #[arg(long, requires = "store")]
-    channel: Option<Name>,
-    /// The trust root to believe
-    #[arg(long, value_name = "FILE", requires = "store")]
-    root: Option<PathBuf>,
+    #[command(flatten)]
+    release: ReleaseArguments,
     /// The application to stand before
     #[arg(long, value_name = "FILE")]
     app: Option<PathBuf>,
@@ -49,28 +45,31 @@ pub(crate) struct Arguments {
     out: PathBuf,
 }
 
+/// What is composed has nothing to run policies that are components.
+fn sealable(release: VerifiedRelease) -> Result<VerifiedRelease, Refusal> {
+    if release.statement().artifacts().any(|(name, _)| name.starts_with(COMPONENT_PREFIX)) {
+        let detail = "the release has policies that are components, which cannot be sealed in; \
+                      publish the compiled ones to a channel of their own";
+        return Err(Refusal::new(Code::UnsupportedAbi, detail));
+    }
+    Ok(release)
+}
+
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    if arguments.store.is_none() && arguments.app.is_none() {
+    if !arguments.release.is_given() && arguments.app.is_none() {
         bail!(
             "give it the policies of a release (--store, --channel, --root), an application (--app), or both"
         );
     }
     let component = read(&arguments.component)?;
     let app = arguments.app.as_deref().map(read).transpose()?;
-    let release = match (&arguments.store, &arguments.channel, &arguments.root) {
-        (Some(store), Some(channel), Some(root)) => {
-            let root = pinned_root(root)?;
-            let source = ReleaseSource::new(Store::open(store)?, channel.clone());
-            let fetch = async { Ok(source.fetch_latest(&root, now(), Artifacts::All).await) };
-            match super::block_on(fetch)? {
-                Ok(release) => Some(release),
-                Err(refusal) => {
-                    anstream::println!("{BAD}refused{PLAIN} {refusal}");
-                    return Ok(Outcome::Bad);
-                }
-            }
+    let fetched = arguments.release.fetch(Artifacts::All)?;
+    let release = match fetched.map(|release| release.and_then(sealable)).transpose() {
+        Ok(release) => release,
+        Err(refusal) => {
+            anstream::println!("{BAD}refused{PLAIN} {refusal}");
+            return Ok(Outcome::Bad);
         }
-        _ => None,
     };
     let composed = compose(component, release.as_ref(), app)?;
     let out = arguments.out.display();

@@ -7,13 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use aecp_contract::{layout::Name, manifest::Point, trust::TrustRoot};
-use aecp_enforcer::{Artifacts, Decided, Engine, PolicyPre, Reason, ReleaseSource, Store, now};
-use anyhow::Context as _;
+use aecp_contract::manifest::Point;
+use aecp_enforcer::{Artifacts, Decided, Engine, PolicyPre, Reason};
+use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::{SetArgument, local, read};
-use crate::{Outcome, profile::Profile, terminal::progress};
+use super::{SetArgument, local, release::ReleaseArguments};
+use crate::{Outcome, profile::Profile};
 
 /// The most bytes that one request may have.
 pub(super) const MAX_REQUEST_BYTES: usize = 1 << 20;
@@ -38,20 +38,6 @@ pub(crate) struct Arguments {
     /// The requests; `-` for standard input
     #[arg(long, value_name = "FILE.jsonl")]
     requests: PathBuf,
-}
-
-/// A signed release in a store.
-#[derive(Debug, Args)]
-pub(crate) struct ReleaseArguments {
-    /// The store that has the release
-    #[arg(long, value_name = "URL", required_unless_present = "set", requires_all = ["channel", "root"])]
-    store: Option<String>,
-    /// The channel whose newest release is taken
-    #[arg(long)]
-    channel: Option<Name>,
-    /// The trust root to believe
-    #[arg(long, value_name = "FILE")]
-    root: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -90,22 +76,11 @@ pub(crate) fn policy_set(
         let Some(compiled) = super::compile(&sources, &mut Profile::start())? else { return Ok(None) };
         return Ok(Some(Arc::new(local::load(local::sign(&compiled)?, &engine, artifacts)?.at(point))));
     }
-    let ReleaseArguments { store: Some(store), channel: Some(channel), root: Some(root) } = release
-    else {
-        anyhow::bail!("give a set, or --store with --channel and --root");
+    let Some(release) = release.fetch(artifacts)? else {
+        bail!("give a set, or --store with --channel and --root");
     };
-    let root = pinned_root(root)?;
-    let source = ReleaseSource::new(Store::open(store)?, channel.clone());
-    progress("fetching the release …");
-    let release = super::block_on(async {
-        source.fetch_latest(&root, now(), artifacts).await.context("the release is refused")
-    })?;
+    let release = release.context("the release is refused")?;
     Ok(Some(Arc::new(PolicyPre::load(&engine, &release).context("the release is refused")?.at(point))))
-}
-
-/// Reads the trust root that the user believes.
-pub(crate) fn pinned_root(path: &Path) -> anyhow::Result<TrustRoot> {
-    TrustRoot::pinned(&read(path)?).with_context(|| format!("`{}` is no trust root", path.display()))
 }
 
 pub(crate) type Requests = BufReader<Box<dyn Read>>;

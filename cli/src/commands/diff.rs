@@ -5,12 +5,12 @@ mod report;
 use std::path::{Path, PathBuf};
 
 use aecp_compiler::{check::check, diff::compare, set::PolicySet, source::Sources};
-use aecp_contract::{layout::Name, release::SOURCES};
-use aecp_enforcer::{Artifacts, ReleaseSource, Store, now};
+use aecp_contract::release::SOURCES;
+use aecp_enforcer::{Artifacts, VerifiedRelease};
 use anyhow::{Context as _, bail};
 
-use super::{Format, SetArgument, decide::pinned_root};
-use crate::{Outcome, diagnostics, terminal::progress};
+use super::{Format, SetArgument, release::ReleaseArguments};
+use crate::{Outcome, diagnostics};
 
 /// Show what changes from one policy set to another, each change with a request that shows it
 ///
@@ -31,24 +31,17 @@ pub(crate) struct Arguments {
     /// The policy sets: folders of `.aecp` files, or single such files
     #[arg(value_names = ["OLD", "NEW"], num_args = 1..=2, required = true)]
     sets: Vec<PathBuf>,
-    /// The store whose release takes the place of OLD
-    #[arg(long, value_name = "URL", requires_all = ["channel", "root"])]
-    store: Option<String>,
-    /// The channel whose newest release is taken
-    #[arg(long, requires = "store")]
-    channel: Option<Name>,
-    /// The trust root to believe
-    #[arg(long, value_name = "FILE", requires = "store")]
-    root: Option<PathBuf>,
+    #[command(flatten)]
+    release: ReleaseArguments,
     /// For people or for machines
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let (old, new) = match (arguments.sets.as_slice(), &arguments.store) {
+    let (old, new) = match (arguments.sets.as_slice(), arguments.release.fetch(Artifacts::All)?) {
         ([old, new], None) => (read(old)?, new),
-        ([new], Some(store)) => (released(store, arguments)?, new),
+        ([new], Some(release)) => (sources(&release.context("the release is refused")?)?, new),
         _ => bail!("give OLD and NEW, or --store with --channel and --root in place of OLD"),
     };
     let new = read(new)?;
@@ -65,17 +58,8 @@ fn read(set: &Path) -> anyhow::Result<Sources> {
     SetArgument { set: set.to_path_buf() }.sources()
 }
 
-/// The sources of a channel's newest release, verified as an enforcer would.
-fn released(store: &str, arguments: &Arguments) -> anyhow::Result<Sources> {
-    let Arguments { channel: Some(channel), root: Some(root), .. } = arguments else {
-        bail!("--store needs --channel and --root");
-    };
-    let root = pinned_root(root)?;
-    let source = ReleaseSource::new(Store::open(store)?, channel.clone());
-    progress("fetching the release …");
-    let release = super::block_on(async {
-        source.fetch_latest(&root, now(), Artifacts::All).await.context("the release is refused")
-    })?;
+/// The sources that a release carries.
+fn sources(release: &VerifiedRelease) -> anyhow::Result<Sources> {
     let sources = Sources::from_archive(release.artifact(SOURCES)?)?;
     if sources.digest() != release.statement().release().source {
         bail!("`{SOURCES}` does not have the digest of the release's sources");

@@ -14,7 +14,8 @@ use anyhow::Context as _;
 
 use super::{
     Format,
-    decide::{MAX_REQUEST_BYTES, ReleaseArguments, policy_set},
+    decide::{MAX_REQUEST_BYTES, policy_set},
+    release::ReleaseArguments,
 };
 use crate::{
     Outcome,

@@ -1,11 +1,9 @@
 //! `aecp history`: what was accepted for a channel, from whom, when and why.
 
-use std::path::PathBuf;
-
 use aecp_compiler::publish::{Fate, Recorded, Store};
-use aecp_contract::{layout::Name, legislation::PolicyChange};
+use aecp_contract::legislation::PolicyChange;
 
-use super::{Format, read};
+use super::{Format, read, release::ChannelArguments};
 use crate::{
     Outcome,
     terminal::{BAD, CARE, FAINT, GOOD, PLAIN, count},
@@ -23,15 +21,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// The store
-    #[arg(long, value_name = "URL")]
-    store: String,
-    /// The channel
-    #[arg(long)]
-    channel: Name,
-    /// The trust root to believe
-    #[arg(long, value_name = "FILE")]
-    root: PathBuf,
+    #[command(flatten)]
+    of: ChannelArguments,
     /// Only what changed or moved this policy
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
@@ -41,11 +32,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let root = read(&arguments.root)?;
-    let store = Store::open(&arguments.store)?;
+    let root = read(&arguments.of.root)?;
+    let store = Store::open(&arguments.of.store)?;
     let history = super::block_on(async {
         let roots = store.roots(&root).await?;
-        Ok(store.history(&arguments.channel, &roots).await?)
+        Ok(store.history(&arguments.of.channel, &roots).await?)
     })?;
     let about = |recorded: &&Recorded| match &arguments.policy {
         None => true,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use aecp_compiler::{
-    accept::{Examined, examine},
+    accept::{Accepted, Examined, examine},
     keys,
     publish::{Base, Publication, Reason, Replica, Replicated, Store},
     source::Sources,
@@ -15,7 +15,7 @@ use aecp_compiler::{
 use aecp_contract::{
     dsse::Envelope,
     layout::Name,
-    legislation::{Move, NotAState, State, Submission},
+    legislation::{ChangeKind, Move, NotAState, PolicyChange, State, Submission},
     manifest::{Manifest, ProofKind, ProofStatus},
     value::{Duration, Timestamp},
 };
@@ -23,7 +23,12 @@ use anyhow::{Context as _, bail};
 use ed25519_dalek::SigningKey;
 use zeroize::Zeroizing;
 
-use super::{SetArgument, keygen::TRUST_ROOT, now, read};
+use super::{
+    SetArgument,
+    components::{self, Components},
+    keygen::TRUST_ROOT,
+    now, read,
+};
 use crate::{
     Outcome, diagnostics,
     terminal::{BAD, CARE, FAINT, GOOD, PLAIN, count, progress},
@@ -43,6 +48,9 @@ const REPLICATION: time::Duration = time::Duration::from_secs(60);
 /// --state holds policies back on this channel: a draft is compiled and tested but not released, an audit-only or
 /// advisory policy enforces no more than that, a blocking one what it says itself, a retired one is gone for good. A state
 /// stays until it is moved again.
+///
+/// --component adds policies that are written as components of the world `aecp:policy/policy`; only enforcers that can run
+/// them take the release up. One that the channel's release has is given again, or ended with --drop-component.
 ///
 /// Stores are file:///…, s3://…, gs://… and az://…, configured by the clouds' usual environment variables. Of several the
 /// first gives the serials, and the others get a copy. One that fails does not keep the release from being published: it is
@@ -80,6 +88,11 @@ pub(crate) struct Arguments {
     /// What the author signed (`aecp sign`); it says author, justification and states
     #[arg(long, value_name = "FILE", conflicts_with_all = ["author", "justification", "state"])]
     submission: Option<PathBuf>,
+    #[command(flatten)]
+    components: Components,
+    /// Ends a policy of the channel's release that is a component; may repeat
+    #[arg(long, value_name = "POLICY")]
+    drop_component: Vec<String>,
     /// How long enforcers may take the release up
     #[arg(long, value_name = "DURATION", default_value = "90d")]
     expires: Duration,
@@ -104,8 +117,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Ok((roots, base))
     })?;
     progress("compiling and testing …");
-    let examined = examine(&sources, &base, &wanted, &mut |_| ())?;
+    let mut examined = examine(&sources, &base, &wanted, &mut |_| ())?;
     diagnostics::print(&examined.findings, &sources);
+    if let Some(accepted) = &mut examined.accepted {
+        let components = arguments.components.read()?;
+        components::check_dropped(&base, &components, &arguments.drop_component)?;
+        accepted.add_components(&base, components);
+        components::try_out(&accepted.compiled)?;
+    }
     let Some(accepted) = &examined.accepted else { return Ok(Outcome::Bad) };
     print_since(&base, &examined, &sources);
     if !examined.versions.is_empty() {
@@ -130,6 +149,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         proofs(manifest),
         publication.expires
     );
+    for policy in &manifest.components {
+        let name = &policy.name;
+        let is = |change: &&PolicyChange| change.policy == *name && change.change != ChangeKind::Removed;
+        let change = accepted.changes.iter().find(is).map_or("as it was", |one| one.change.as_str());
+        println!("  {} {name}, a component, {change}", policy.enforcement.as_str());
+    }
+    for policy in &arguments.drop_component {
+        anstream::println!("  {CARE}dropped{PLAIN} {policy}, a component");
+    }
     for Move { policy, from, to } in &accepted.moves {
         anstream::println!("  {CARE}{to}{PLAIN} {policy}, which was {from}");
     }
@@ -200,9 +228,15 @@ fn print_since(base: &Base, examined: &Examined, sources: &Sources) {
     let held_back = examined.accepted.as_ref().is_some_and(|accepted| !accepted.states.is_empty());
     // Versions and changes are about the set as it is written, whatever is held back of it.
     let written = if held_back { ", as it is written" } else { "" };
+    let has = |accepted: &Accepted| !accepted.compiled.components.is_empty();
+    let beside = !base.components.is_empty() || examined.accepted.as_ref().is_some_and(has);
+    let compiled = if beside { ", without components" } else { "" };
     match &examined.diff {
         Some(diff) => {
-            anstream::println!("{FAINT}since serial {serial}{written}{PLAIN}: {}", diff.summary());
+            anstream::println!(
+                "{FAINT}since serial {serial}{written}{compiled}{PLAIN}: {}",
+                diff.summary()
+            );
         }
         None if serial > 0 => anstream::eprintln!(
             "{CARE}not compared{PLAIN}: this version does not compile the sources of release {serial}"

@@ -14,7 +14,7 @@ use aecp_enforcer::{Artifacts, Engine, Store};
 use clap::Args;
 use tokio::sync::mpsc;
 
-use super::{Format, SetArgument, block_on, decide::pinned_root, local};
+use super::{Format, SetArgument, block_on, components::Components, local, release::pinned_root};
 use crate::{
     Outcome,
     audit::{LogStream, Manifests, Releases, Sources, Span},
@@ -35,7 +35,7 @@ const QUEUE: usize = 16;
 /// and counted so, if an attribute that the candidate looks at is masked, erased or unusable, or if
 /// it is not known whether the request had it. With --root the signed releases that decided say
 /// which attributes they looked at: what one of them looked at and did not record was not in the
-/// request. Also not replayed are denials without a verdict, and decisions that a break-glass token
+/// request. Policies that are components decide with the candidate if they are given to it. Also not replayed are denials without a verdict, and decisions that a break-glass token
 /// lifted.
 ///
 /// Exit codes: 0 no more flips than allowed; 1 more, or nothing could be replayed, or the candidate
@@ -52,6 +52,8 @@ pub(crate) struct Arguments {
     /// The policy set to run them through: a folder of `.aecp` files, or one such file
     #[arg(long, value_name = "SET")]
     candidate: PathBuf,
+    #[command(flatten)]
+    components: Components,
     /// The trust root that the releases which decided must descend from
     #[arg(long, value_name = "FILE")]
     root: Option<PathBuf>,
@@ -79,9 +81,10 @@ fn percent(text: &str) -> Result<f64, String> {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let sources = SetArgument { set: arguments.candidate.clone() }.sources()?;
-    let Some(compiled) = super::compile(&sources, &mut Profile::start())? else {
+    let Some(mut compiled) = super::compile(&sources, &mut Profile::start())? else {
         return Ok(Outcome::Bad);
     };
+    compiled.add_components(arguments.components.read()?);
     let engine = Engine::new()?;
     let candidate = Arc::new(local::load(local::sign(&compiled)?, &engine, Artifacts::Needed)?);
     let releases = match &arguments.root {

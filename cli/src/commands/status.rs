@@ -1,19 +1,21 @@
 //! `aecp status`: which release each store shows on each channel, and whether they agree.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
+use aecp_compiler::publish;
 use aecp_contract::{
     digest::Digest,
     layout::Name,
     refusal::{Code, Refusal},
     trust::TrustRoot,
-    value::Timestamp,
+    value::{Duration as Span, Timestamp},
 };
 use aecp_enforcer::{Artifacts, ReleaseSource, Store, now};
+use anyhow::bail;
 use futures_util::future::join_all;
 use serde::Serialize;
 
-use super::{Format, decide::pinned_root};
+use super::{Format, release::pinned_root};
 use crate::{
     Outcome,
     terminal::{BAD, CARE, FAINT, GOOD, PLAIN},
@@ -27,12 +29,13 @@ const VALID: &str = "valid";
 
 /// Show which release each store has, and whether the stores agree
 ///
-/// Reads the newest release of every channel from every store, as enforcers do, down to the last byte, and says its
+/// Reads the newest release of each channel from every store, as enforcers do, down to the last byte, and says its
 /// serial, when it was issued and when it expires. A release that enforcers would refuse is shown with the code of the
-/// refusal, a store that is behind the others with how far. Exit code 1 if anything is refused or behind.
+/// refusal, a store that is behind the others with how far, and one that expires soon as to be renewed. Exit code 1 if there
+/// is any of these.
 ///
 /// As JSON: {"in_order","channels":[{"channel","serial","stores":[{"store","state","detail","serial","release","issued",
-/// "expires","behind"}]}]}, serial the highest valid one, state `valid` or the code of the refusal.
+/// "expires","behind","renew"}]}]}, serial the highest valid one, state `valid` or the code of the refusal.
 ///
 /// Example: aecp status --store s3://bucket --store gs://bucket --channel prod --root keys/root.json
 #[derive(Debug, clap::Args)]
@@ -41,12 +44,15 @@ pub(crate) struct Arguments {
     /// A store; may repeat
     #[arg(long, value_name = "URL", required = true)]
     store: Vec<String>,
-    /// A channel; may repeat
-    #[arg(long, required = true)]
+    /// A channel; may repeat [default: all that a store has]
+    #[arg(long)]
     channel: Vec<Name>,
     /// The trust root to believe
     #[arg(long, value_name = "FILE")]
     root: PathBuf,
+    /// How long before it expires a release is to be renewed
+    #[arg(long, value_name = "DURATION", default_value = "14d")]
+    renew_within: Span,
     /// For people or for machines
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -75,26 +81,58 @@ struct Shown {
     expires: Option<Timestamp>,
     /// How many serials it is behind the highest.
     behind: Option<u64>,
+    /// Whether it is valid and expires soon.
+    renew: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let root = pinned_root(&arguments.root)?;
     let stores = Store::open_all(&arguments.store)?;
-    let channels = super::block_on(async {
-        let channels = arguments.channel.iter().map(async |channel| {
+    if arguments.renew_within.0 < 0 {
+        bail!("--renew-within must not be below zero");
+    }
+    let of = channels(arguments)?;
+    let now = now();
+    let soon = now.seconds.saturating_add(arguments.renew_within.0 / 1000);
+    let mut channels = super::block_on(async {
+        let channels = of.iter().map(async |channel| {
             let shown = join_all(stores.iter().map(|store| Shown::of(store, channel, &root))).await;
             Channel::of(channel.clone(), shown)
         });
         Ok(join_all(channels).await)
     })?;
+    for shown in channels.iter_mut().flat_map(|channel| &mut channel.stores) {
+        let expires = shown.expires.filter(|_| shown.state == VALID);
+        shown.renew = expires.is_some_and(|expires| expires.seconds <= soon);
+    }
     let in_order = channels.iter().flat_map(|channel| &channel.stores).all(Shown::is_in_order);
     match arguments.format {
         Format::Json => {
             println!("{}", serde_json::json!({ "in_order": in_order, "channels": channels }));
         }
-        Format::Text => print(&channels, now()),
+        Format::Text => print(&channels, now),
     }
     Ok(if in_order { Outcome::Good } else { Outcome::Bad })
+}
+
+/// The channels to look at, in byte order unless they are given.
+fn channels(arguments: &Arguments) -> anyhow::Result<Vec<Name>> {
+    if !arguments.channel.is_empty() {
+        return Ok(arguments.channel.clone());
+    }
+    let (first, others) = publish::Store::open_all(&arguments.store)?;
+    let found = super::block_on(async {
+        let listed = std::iter::once(&first).chain(&others).map(async |store| {
+            // One that does not answer is shown as such, of the channels that the others have.
+            tokio::time::timeout(TIMEOUT, store.channels()).await.map(Result::unwrap_or_default)
+        });
+        Ok(join_all(listed).await)
+    })?;
+    let found: BTreeSet<Name> = found.into_iter().flat_map(Result::unwrap_or_default).collect();
+    if found.is_empty() {
+        bail!("no store has a channel, or none answers; say with --channel which there should be");
+    }
+    Ok(found.into_iter().collect())
 }
 
 impl Channel {
@@ -124,6 +162,7 @@ impl Shown {
             issued: None,
             expires: None,
             behind: None,
+            renew: false,
         };
         let read = tokio::time::timeout(TIMEOUT, shown.read(store, channel, root)).await;
         let read = read.unwrap_or_else(|_| {
@@ -156,7 +195,7 @@ impl Shown {
     }
 
     fn is_in_order(&self) -> bool {
-        self.state == VALID && self.behind == Some(0)
+        self.state == VALID && self.behind == Some(0) && !self.renew
     }
 }
 
@@ -170,6 +209,7 @@ fn print(channels: &[Channel], now: Timestamp) {
             let (colour, state) = match shown.behind {
                 _ if shown.state != VALID => (BAD, shown.state.to_owned()),
                 Some(behind @ 1..) => (CARE, format!("{behind} behind")),
+                _ if shown.renew => (CARE, "renew".to_owned()),
                 _ => (GOOD, VALID.to_owned()),
             };
             let serial = shown.serial.map_or_else(|| "-".to_owned(), |serial| serial.to_string());

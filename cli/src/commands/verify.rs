@@ -3,16 +3,14 @@
 mod legislation;
 mod rebuild;
 
-use std::path::PathBuf;
-
-use aecp_contract::{
-    layout::Name,
-    manifest::{ProofKind, ProofStatus},
-};
+use aecp_contract::manifest::{ProofKind, ProofStatus};
 use aecp_enforcer::{Artifacts, Engine, Execution, PolicyPre, ReleaseSource, Store, now};
 
 use self::rebuild::Rebuild;
-use super::{Format, decide::pinned_root};
+use super::{
+    Format,
+    release::{ChannelArguments, pinned_root},
+};
 use crate::{
     Outcome,
     terminal::{BAD, CARE, GOOD, PLAIN},
@@ -33,15 +31,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// The store
-    #[arg(long, value_name = "URL")]
-    store: String,
-    /// The channel
-    #[arg(long)]
-    channel: Name,
-    /// The trust root to believe
-    #[arg(long, value_name = "FILE")]
-    root: PathBuf,
+    #[command(flatten)]
+    of: ChannelArguments,
     /// Compile the release's sources again and compare
     #[arg(long)]
     rebuild: bool,
@@ -51,9 +42,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let root = pinned_root(&arguments.root)?;
-    let store = Store::open(&arguments.store)?;
-    let source = ReleaseSource::new(store.clone(), arguments.channel.clone());
+    let root = pinned_root(&arguments.of.root)?;
+    let store = Store::open(&arguments.of.store)?;
+    let source = ReleaseSource::new(store.clone(), arguments.of.channel.clone());
     let engine = Engine::new()?;
     let verified = super::block_on(async {
         let release = match source.fetch_latest(&root, now(), Artifacts::All).await {
@@ -97,6 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 "release": about,
                 "digest": release.pointer().release,
                 "policies": manifest.policies.len(),
+                "components": manifest.components,
                 "tests": manifest.tests,
                 "proofs": manifest.proofs,
                 "states": manifest.states,
@@ -125,6 +117,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 println!("  because   {}", submission.justification);
             }
             println!("  policies  {}", manifest.policies.len());
+            for policy in &manifest.components {
+                println!("  beside    {} {}, a component", policy.enforcement.as_str(), policy.name);
+            }
             println!("  tests     {} passed", manifest.tests.passed);
             for (policy, state) in &manifest.states {
                 anstream::println!("  {CARE}held back{PLAIN} {policy} is {state}");

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Output};
 
-use aecp_enforcer::component::{ComponentConfig, ComponentServer, Limits};
+use aecp_enforcer::component::{Component, ComponentConfig, ComponentServer, Limits};
 use aecp_integration_tests::guest;
 use tempfile::TempDir;
 
@@ -45,7 +45,7 @@ pub(crate) async fn serve(
     let settings: BTreeMap<_, _> =
         settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     ComponentServer::start(ComponentConfig {
-        component: folder.join("composed.wasm"),
+        component: Component::load(&folder.join("composed.wasm")).unwrap(),
         settings,
         state: folder.join("state"),
         outbound: outbound.iter().map(|address| address.to_string().parse().unwrap()).collect(),

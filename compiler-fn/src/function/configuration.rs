@@ -50,6 +50,7 @@ pub(crate) async fn from_environment(variable: Variables<'_>) -> Result<(Platfor
     if expires.0 <= 0 || stale_after.0 < 0 {
         return Err("AECP_EXPIRES must be above zero and AECP_STALE_AFTER not below it".to_owned());
     }
+    let renew_within = duration(variable, "AECP_RENEW_WITHIN", "14d")?;
     let hosted = Hosted { store, replicas, keys, root, expires, stale_after, clock: now };
     let notifier = variable("AECP_NOTIFY").filter(|url| !url.trim().is_empty());
     let notifier = notifier.map(|url| Notifier::new(&url)).transpose();
@@ -59,7 +60,7 @@ pub(crate) async fn from_environment(variable: Variables<'_>) -> Result<(Platfor
         Platform::Http { azure: true, .. } => Telemetry::new("azure_functions", None),
         Platform::Http { .. } => Telemetry::new("cloud_run", None),
     };
-    Ok((platform, Function::new(hosted, place, telemetry, notifier)))
+    Ok((platform, Function::new(hosted, place, renew_within, telemetry, notifier)))
 }
 
 fn platform(variable: Variables<'_>) -> Result<Platform, String> {

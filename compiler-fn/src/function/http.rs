@@ -83,8 +83,9 @@ impl Server {
         let trace = header("traceparent").or_else(|| header("x-cloud-trace-context"));
         match self.function.event(body, header("ce-type"), trace).await {
             Ok(told) if self.azure && told.get("validationResponse").is_none() => {
-                let logs = told["uploads"].as_array().into_iter().flatten().map(Value::to_string);
-                let logs: Vec<String> = logs.collect();
+                let lines =
+                    ["uploads", "channels"].iter().filter_map(|of| told[of].as_array()).flatten();
+                let logs: Vec<String> = lines.map(Value::to_string).collect();
                 answer(StatusCode::OK, &json!({ "Outputs": {}, "Logs": logs, "ReturnValue": null }))
             }
             Ok(told) => answer(StatusCode::OK, &told),

@@ -7,6 +7,7 @@
 //! | `AECP_KEY` | the judicial keys, PKCS#8 PEM or wrapped by a key management service, or the path of a file with them |
 //! | `AECP_ROOT` | the enforcers' trust root, JSON, or the path of a file with it |
 //! | `AECP_EXPIRES`, `AECP_STALE_AFTER` | of releases; 90d and 30d unless they are set |
+//! | `AECP_RENEW_WITHIN` | how long before a release expires a schedule's event warns of it; 14d unless it is set |
 //! | `AECP_NOTIFY` | the URL of a receiver that is notified of each report |
 //!
 //! It logs one JSON object a line to standard output.

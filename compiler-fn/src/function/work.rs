@@ -2,11 +2,12 @@
 
 use aecp_compiler::{
     hosted::{
-        Answer, Hosted,
+        Answer, Expiry, Hosted,
         event::{Event, Object, Place, binary_cloud_event, parse},
     },
     publish::Replica,
 };
+use aecp_contract::value::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -19,6 +20,8 @@ use crate::{
 pub(crate) struct Function {
     hosted: Hosted,
     place: Place,
+    /// How long before it expires a release is to be renewed.
+    renew_within: Duration,
     telemetry: Telemetry,
     notifier: Option<Notifier>,
     /// Compilations take a processor each and a good deal of memory; what comes meanwhile waits.
@@ -29,11 +32,12 @@ impl Function {
     pub(crate) fn new(
         hosted: Hosted,
         place: Place,
+        renew_within: Duration,
         telemetry: Telemetry,
         notifier: Option<Notifier>,
     ) -> Self {
         let room = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { hosted, place, telemetry, notifier, room: Semaphore::new(room) }
+        Self { hosted, place, renew_within, telemetry, notifier, room: Semaphore::new(room) }
     }
 
     /// Deals with an event: JSON, of which a CloudEvent in binary mode has its type in a header. `trace` is the header by
@@ -53,6 +57,7 @@ impl Function {
         };
         let objects = match event {
             Event::Created(objects) => objects,
+            Event::Check => return self.check(trace).await,
             Event::Handshake(code) => return Ok(json!({ "validationResponse": code })),
             Event::Nothing(why) => {
                 let told = json!({ "level": "info", "result": "ignored", "message": why });
@@ -72,6 +77,22 @@ impl Function {
         match failed.first() {
             Some(told) => Err(told["message"].as_str().unwrap_or_default().to_owned()),
             None => Ok(json!({ "uploads": uploads })),
+        }
+    }
+
+    /// Tells of every channel when its release expires, and warns where that is soon.
+    async fn check(&self, trace: Option<&str>) -> Result<Value, String> {
+        let expiries = self.hosted.expiries(self.renew_within).await;
+        let expiries = expiries.map_err(|error| {
+            let told = json!({ "level": "error", "result": "failed", "message": error.to_string() });
+            self.telemetry.tell(&told, trace);
+            error.to_string()
+        })?;
+        let told: Vec<Value> = expiries.iter().map(expiry).collect();
+        told.iter().for_each(|told| self.telemetry.tell(told, trace));
+        match told.iter().find(|told| told["level"] == "error") {
+            Some(told) => Err(told["message"].as_str().unwrap_or_default().to_owned()),
+            None => Ok(json!({ "channels": told })),
         }
     }
 
@@ -117,6 +138,27 @@ impl Function {
         }
         Ok(told)
     }
+}
+
+/// What is told of one channel.
+fn expiry(Expiry { channel, newest, is_due }: &Expiry) -> Value {
+    let (serial, expires) = match newest {
+        Ok(newest) => newest,
+        Err(error) => {
+            let message = error.to_string();
+            return json!({ "level": "error", "result": "failed", "channel": channel, "message": message });
+        }
+    };
+    let mut told = json!({ "level": "info", "result": "checked", "channel": channel, "serial": serial,
+                           "expires": expires });
+    if *is_due {
+        told["level"] = "warn".into();
+        told["code"] = "release_expires".into();
+        let message =
+            format!("release {serial} of channel {channel} expires at {expires}: publish it anew");
+        told["message"] = message.into();
+    }
+    told
 }
 
 /// What came of one replica. One that failed is caught up the next time.

@@ -17,6 +17,9 @@ pub const MAX_EVENT_BYTES: usize = 16 << 20;
 /// The most objects of one event.
 const MAX_OBJECTS: usize = 1000;
 
+/// What schedules of AWS and Google are to send: `{"check":"channels"}`. On Azure it is a timer's trigger.
+pub const CHECK: (&str, &str) = ("check", "channels");
+
 /// The type of Google's event for a new object.
 const FINALIZED: &str = "google.cloud.storage.object.v1.finalized";
 
@@ -34,6 +37,8 @@ pub struct Object {
 pub enum Event {
     /// These objects are new.
     Created(Vec<Object>),
+    /// A schedule's: the releases in force are to be looked at.
+    Check,
     /// Azure Event Grid asks whether its events are wanted here; this is the code to answer with.
     Handshake(String),
     /// Nothing for the compiler, for the reason that is told: an event that would never be anything else.
@@ -41,7 +46,7 @@ pub enum Event {
 }
 
 /// Reads an event by what its JSON looks like: an S3 notification, an EventBridge event, a CloudEvent in structured mode, an
-/// object of Cloud Storage, an Event Grid event or list of them, or the request of an Azure Functions host.
+/// object of Cloud Storage, an Event Grid event or list of them, the request of an Azure Functions host, or [`CHECK`].
 #[must_use]
 pub fn parse(body: &[u8]) -> Event {
     match json(body) {
@@ -79,6 +84,9 @@ fn of_value(value: &Value) -> Event {
     // Cloud Storage's own notification of a new object, as a Pub/Sub subscription pushes it unwrapped.
     if text(value, "/kind") == Some("storage#object") {
         return cloud_event(FINALIZED, value);
+    }
+    if value.get(CHECK.0).and_then(Value::as_str) == Some(CHECK.1) {
+        return Event::Check;
     }
     if let Some(event) = azure::of_value(value) {
         return event;

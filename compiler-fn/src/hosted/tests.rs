@@ -11,6 +11,7 @@ use std::{
 use aecp_contract::{
     layout::Name,
     legislation::Submission,
+    manifest::{AuditLevel, ComponentPolicy, Enforcement},
     report::Severity,
     trust::{Role, RootPayload, TrustRoot},
 };
@@ -286,6 +287,36 @@ async fn uploads_at_once_get_serials_without_holes_and_the_last_one_holds() {
     assert_eq!(serials.iter().copied().collect::<Vec<_>>(), (1..=base.serial).collect::<Vec<_>>());
     assert!(base.sources.unwrap().files()[0].text.contains("\"fr\""), "the newest upload is in force");
     place.hosted.store.history(&channel(), &roots).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_ends_no_policy_that_is_a_component() {
+    let place = place(false);
+    let store = &place.hosted.store;
+    let roots = store.roots(&place.hosted.root).await.unwrap();
+    let sources = Sources::new(vec![Source { path: "a.aecp".into(), text: policy("eu") }]);
+    let none = Base::default();
+    let examined = examine(&sources, &none, &BTreeMap::new(), &mut |_| ()).unwrap();
+    let mut accepted = examined.accepted.unwrap();
+    let declared = ComponentPolicy {
+        name: "iban".to_owned(),
+        enforcement: Enforcement::Blocking,
+        audit: AuditLevel::None,
+        description: None,
+        attributes: Vec::new(),
+    };
+    accepted.add_components(&none, vec![(declared, b"a component".to_vec())]);
+    let (issued, expires, stale) = (clock(), clock(), clock());
+    let publication = Publication { channel: channel(), issued, expires, stale };
+    let reason = crate::publish::Reason::default();
+    store.publish(&accepted, &publication, &reason, &[&key(1)], &roots).await.unwrap();
+    let before = place.released();
+    let report = place.event(&place.put_set("later", "fr", 3_000_000_000)).await.report;
+    assert_eq!(report.outcome, Outcome::Rejected);
+    let says =
+        |one: &aecp_contract::report::Reported| one.message.contains("has policy `iban`, a component");
+    assert!(report.findings.iter().any(says), "{:?}", report.findings);
+    assert_eq!(place.released(), before);
 }
 
 #[tokio::test]

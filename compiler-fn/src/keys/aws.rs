@@ -2,18 +2,16 @@
 //!
 //! Source: <https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html>.
 
-use std::env;
-
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use futures_util::future::BoxFuture;
 use http::HeaderValue;
 use object_store::aws::{AmazonS3Builder, AwsAuthorizer, AwsCredentialProvider};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
-    KeyError, KeyService,
+    Asked, KeyError, KeyService, Secret,
     http::{Answer, Client},
+    variable,
 };
 
 const SERVICE: &str = "AWS KMS";
@@ -32,7 +30,6 @@ impl Kms {
     pub(super) fn new(key: &str) -> Result<Self, KeyError> {
         let unconfigured = |detail: String| KeyError::Unconfigured { service: SERVICE, detail };
         let of_arn = key.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(2));
-        let variable = |name| env::var(name).ok().filter(|value: &String| !value.is_empty());
         let region = of_arn.map(str::to_owned);
         let region =
             region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
@@ -67,11 +64,7 @@ impl KeyService for Kms {
         format!("awskms:///{}", self.key)
     }
 
-    fn wrap<'a>(
-        &'a self,
-        secret: &'a [u8],
-        context: &'a str,
-    ) -> BoxFuture<'a, Result<(Vec<u8>, String), KeyError>> {
+    fn wrap<'a>(&'a self, secret: &'a [u8], context: &'a str) -> Asked<'a, (Vec<u8>, String)> {
         Box::pin(async move {
             let body = json!({
                 "KeyId": self.key,
@@ -84,11 +77,7 @@ impl KeyService for Kms {
         })
     }
 
-    fn unwrap<'a>(
-        &'a self,
-        wrapped: &'a [u8],
-        context: &'a str,
-    ) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, KeyError>> {
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a str) -> Asked<'a, Secret> {
         Box::pin(async move {
             let body = json!({
                 "KeyId": self.key,

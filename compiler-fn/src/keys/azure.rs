@@ -3,18 +3,16 @@
 //! Source: <https://learn.microsoft.com/rest/api/keyvault/keys/unwrap-key>. Tokens come from the managed identity of the
 //! function, or are asked for with the secret of a service principal.
 
-use std::env;
-
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use futures_util::future::BoxFuture;
-use http::{HeaderName, header::AUTHORIZATION};
+use http::HeaderName;
 use serde_json::json;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::{
-    KeyError, KeyService,
+    Asked, KeyError, KeyService, Secret,
     http::{Answer, Client},
+    variable,
 };
 
 const SERVICE: &str = "Azure Key Vault";
@@ -48,7 +46,7 @@ impl Vault {
 
     fn open(vault: &str, key: &str) -> Result<Self, KeyError> {
         // An emulator's address, as the clouds' other tools have such variables.
-        let endpoint = env::var("AZURE_KEYVAULT_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
+        let endpoint = variable("AZURE_KEYVAULT_ENDPOINT");
         let endpoint = endpoint.unwrap_or_else(|| format!("https://{vault}"));
         let client = Client::new(SERVICE, &endpoint)?;
         let endpoint = endpoint.trim_end_matches('/').to_owned();
@@ -59,15 +57,12 @@ impl Vault {
         let url = format!("{}/keys/{}/{operation}?api-version={API_VERSION}", self.endpoint, self.key);
         let value = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(value));
         let body = json!({ "alg": ALGORITHM, "value": *value }).to_string().into_bytes();
-        let mut request = self.client.post(&url, "application/json", body)?;
-        let token = self.client.secret(&format!("Bearer {}", self.token().await?))?;
-        request.headers_mut().insert(AUTHORIZATION, token);
-        self.client.ask(request).await
+        let request = self.client.post(&url, "application/json", body)?;
+        self.client.ask(self.client.authorized(request, &self.token().await?)?).await
     }
 
     /// A token for vaults.
     async fn token(&self) -> Result<String, KeyError> {
-        let variable = |name| env::var(name).ok().filter(|value: &String| !value.is_empty());
         let client_id = variable("AZURE_CLIENT_ID");
         let identity = (variable("IDENTITY_ENDPOINT"), variable("IDENTITY_HEADER"));
         if let (Some(endpoint), Some(header)) = identity {
@@ -110,11 +105,7 @@ impl KeyService for Vault {
     }
 
     /// A vault binds nothing to what it wraps; that the right key comes out is checked by its public key.
-    fn wrap<'a>(
-        &'a self,
-        secret: &'a [u8],
-        _context: &'a str,
-    ) -> BoxFuture<'a, Result<(Vec<u8>, String), KeyError>> {
+    fn wrap<'a>(&'a self, secret: &'a [u8], _context: &'a str) -> Asked<'a, (Vec<u8>, String)> {
         Box::pin(async move {
             let answer = self.call("wrapkey", secret).await?;
             let wrapped = answer.bytes("value")?.to_vec();
@@ -126,11 +117,7 @@ impl KeyService for Vault {
         })
     }
 
-    fn unwrap<'a>(
-        &'a self,
-        wrapped: &'a [u8],
-        _context: &'a str,
-    ) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, KeyError>> {
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8], _context: &'a str) -> Asked<'a, Secret> {
         Box::pin(async move { self.call("unwrapkey", wrapped).await?.bytes("value") })
     }
 }

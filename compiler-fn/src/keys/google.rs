@@ -2,18 +2,15 @@
 //!
 //! Source: <https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys/decrypt>.
 
-use std::env;
-
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use futures_util::future::BoxFuture;
-use http::header::AUTHORIZATION;
 use object_store::gcp::{GcpCredentialProvider, GoogleCloudStorageBuilder};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
-    KeyError, KeyService,
+    Asked, KeyError, KeyService, Secret,
     http::{Answer, Client},
+    variable,
 };
 
 const SERVICE: &str = "Google Cloud KMS";
@@ -37,8 +34,7 @@ impl Kms {
     }
 
     fn open(key: &str) -> Result<Self, KeyError> {
-        let endpoint = env::var("CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS").ok();
-        let endpoint = endpoint.filter(|endpoint| !endpoint.is_empty());
+        let endpoint = variable("CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS");
         let endpoint = endpoint.unwrap_or_else(|| "https://cloudkms.googleapis.com/".to_owned());
         // No bucket is asked for anything: its builder knows how credentials are found.
         let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name("none");
@@ -53,12 +49,10 @@ impl Kms {
 
     async fn call(&self, operation: &str, body: &serde_json::Value) -> Result<Answer, KeyError> {
         let url = format!("{}/v1/{}:{operation}", self.endpoint, self.key);
-        let mut request = self.client.post(&url, "application/json", body.to_string().into_bytes())?;
+        let request = self.client.post(&url, "application/json", body.to_string().into_bytes())?;
         let credential = self.credentials.get_credential().await;
         let credential = credential.map_err(|error| self.client.failed(&error.to_string()))?;
-        let token = self.client.secret(&format!("Bearer {}", credential.bearer))?;
-        request.headers_mut().insert(AUTHORIZATION, token);
-        self.client.ask(request).await
+        self.client.ask(self.client.authorized(request, &credential.bearer)?).await
     }
 }
 
@@ -67,11 +61,7 @@ impl KeyService for Kms {
         format!("gcpkms://{}", self.key)
     }
 
-    fn wrap<'a>(
-        &'a self,
-        secret: &'a [u8],
-        context: &'a str,
-    ) -> BoxFuture<'a, Result<(Vec<u8>, String), KeyError>> {
+    fn wrap<'a>(&'a self, secret: &'a [u8], context: &'a str) -> Asked<'a, (Vec<u8>, String)> {
         Box::pin(async move {
             let body = json!({
                 "plaintext": *Zeroizing::new(BASE64_STANDARD.encode(secret)),
@@ -82,11 +72,7 @@ impl KeyService for Kms {
         })
     }
 
-    fn unwrap<'a>(
-        &'a self,
-        wrapped: &'a [u8],
-        context: &'a str,
-    ) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, KeyError>> {
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a str) -> Asked<'a, Secret> {
         Box::pin(async move {
             let body = json!({
                 "ciphertext": BASE64_STANDARD.encode(wrapped),

@@ -3,7 +3,10 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http::{HeaderValue, Method, Request, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, Method, Request,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
 use object_store::{
     ClientOptions,
     client::{HttpClient, HttpConnector as _, HttpRequest, HttpRequestBody, ReqwestConnector},
@@ -82,6 +85,17 @@ impl Client {
         }
         let told: String = String::from_utf8_lossy(&bytes).chars().take(TOLD).collect();
         Err(self.failed(&format!("{}: {}", head.status, told.trim())))
+    }
+
+    /// The request, with this bearer token.
+    pub(super) fn authorized(
+        &self,
+        mut request: HttpRequest,
+        token: &str,
+    ) -> Result<HttpRequest, KeyError> {
+        let token = self.secret(&format!("Bearer {token}"))?;
+        request.headers_mut().insert(AUTHORIZATION, token);
+        Ok(request)
     }
 
     /// The value of a header that carries a secret.

@@ -1,13 +1,17 @@
 //! What a channel holds before something is published to it.
 
+use std::collections::BTreeMap;
+
 use aecp_contract::{
     digest::Digest,
     layout::{self, Name},
     legislation::{Entry, States},
+    manifest::{COMPONENT_PREFIX, ComponentPolicy, Manifest},
     refusal::{Code, Refusal},
-    release::{ChannelPointer, SOURCES, Statement},
+    release::{ChannelPointer, MANIFEST, SOURCES, Statement},
     value::Timestamp,
 };
+use bytes::Bytes;
 use object_store::UpdateVersion;
 
 use super::{PublishError, Roots, Store};
@@ -23,6 +27,8 @@ pub struct Base {
     pub serial: u64,
     /// What that was compiled from.
     pub sources: Option<Sources>,
+    /// Its policies that are components, by name, with the digests of these.
+    pub components: BTreeMap<String, (ComponentPolicy, Digest)>,
     /// Which policies are held back there.
     pub states: States,
     /// When what it holds was uploaded, or accepted if it came otherwise; `None` if nothing says so.
@@ -46,11 +52,8 @@ impl Store {
     pub async fn base(&self, channel: &Name, roots: &Roots) -> Result<Base, PublishError> {
         let _lock = self.lock().await?;
         let Some(newest) = self.recover(channel, roots).await? else { return Ok(Base::default()) };
-        let damaged = PublishError::Damaged;
-        let artifact = newest.statement.artifact(SOURCES).map_err(damaged)?;
-        let key = layout::blob(artifact.digest);
-        let (archive, _) = self.get(&key).await?.ok_or_else(|| gone(&key, "is not there"))?;
-        artifact.check(SOURCES, &archive).map_err(damaged)?;
+        let (key, archive) = self.artifact(&newest.statement, SOURCES).await?;
+        let components = self.components(&newest.statement).await?;
         let sources = Sources::from_archive(&archive);
         let sources = sources.map_err(|error| gone(&key, &error.to_string()))?;
         let release = newest.statement.release();
@@ -66,7 +69,57 @@ impl Store {
             Some(Entry { states, time, .. }) => (states, Some(time)),
             None => (States::new(), None),
         };
-        Ok(Base { serial: release.serial, sources: Some(sources), states, submitted })
+        Ok(Base { serial: release.serial, sources: Some(sources), components, states, submitted })
+    }
+
+    /// A release's policies that are components.
+    async fn components(
+        &self,
+        statement: &Statement,
+    ) -> Result<BTreeMap<String, (ComponentPolicy, Digest)>, PublishError> {
+        if !statement.artifacts().any(|(name, _)| name.starts_with(COMPONENT_PREFIX)) {
+            return Ok(BTreeMap::new());
+        }
+        let (key, json) = self.artifact(statement, MANIFEST).await?;
+        let manifest: Manifest =
+            serde_json::from_slice(&json).map_err(|error| gone(&key, &error.to_string()))?;
+        let digested = manifest.components.into_iter().map(|policy| {
+            let artifact = statement.artifact(&policy.artifact()).map_err(PublishError::Damaged)?;
+            Ok((policy.name.clone(), (policy, artifact.digest)))
+        });
+        digested.collect()
+    }
+
+    /// An artifact of a release, checked, and where it lies.
+    async fn artifact(
+        &self,
+        statement: &Statement,
+        name: &str,
+    ) -> Result<(String, Bytes), PublishError> {
+        let artifact = statement.artifact(name).map_err(PublishError::Damaged)?;
+        let key = layout::blob(artifact.digest);
+        let (bytes, _) = self.get(&key).await?.ok_or_else(|| gone(&key, "is not there"))?;
+        artifact.check(name, &bytes).map_err(PublishError::Damaged)?;
+        Ok((key, bytes))
+    }
+
+    /// The channels that the store has, in byte order.
+    ///
+    /// # Errors
+    /// [`PublishError::Store`].
+    pub async fn channels(&self) -> Result<Vec<Name>, PublishError> {
+        Ok(self.names("channels").await?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The serial of the channel's newest release, and after when no enforcer takes it up any more.
+    ///
+    /// # Errors
+    /// [`PublishError::Store`], and [`PublishError::Damaged`] for what cannot be trusted or is not there.
+    pub async fn expiry(&self, channel: &Name, roots: &Roots) -> Result<(u64, Timestamp), PublishError> {
+        let newest = self.newest(channel, roots).await?;
+        let newest = newest.ok_or_else(|| gone(&layout::channel(channel), "is not there"))?;
+        let release = newest.statement.release();
+        Ok((release.serial, release.expires))
     }
 
     /// The channel's newest release, after pointing at what was written and not pointed at.

@@ -3,10 +3,12 @@
 //! One store, the first, gives the serials: it is the one place of conditional writes. A replica gets what the first has,
 //! every byte of it verified by the trust root before it is written and read back after. First what is in force, in the
 //! order in which publishers write, so that whoever reads a replica finds the old release or the new one, whole; then what
-//! it lacks of the past, so that a hole there keeps no release from being in force.
+//! it lacks of the past, so that a hole there keeps no release from being in force, and the reports of the store's uploads.
 //!
 //! A replica that holds anything else is refused and never overwritten: another release under the same serial, or a newer
 //! one.
+
+mod reports;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -20,7 +22,7 @@ use aecp_contract::{
 };
 use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
-use object_store::{ObjectStore as _, UpdateVersion};
+use object_store::UpdateVersion;
 
 use super::{
     PublishError, Roots, Store,
@@ -131,7 +133,7 @@ impl Copying<'_> {
         statement: &Statement,
     ) -> Result<usize, PublishError> {
         let _lock = self.replica.lock().await?;
-        let releases = self.numbers("releases").await?;
+        let releases = self.replica.numbers(&format!("releases/{}", self.channel)).await?;
         let held = self.held(pointer, statement, releases.last().copied()).await?;
         let mut copied = self.copy_roots().await?;
         copied += self.release(pointer.serial, Some(pointer.release), statement).await?;
@@ -149,7 +151,8 @@ impl Copying<'_> {
         if let Some(head) = statement.release().legislation {
             copied += self.past_entries(head, held.entries).await?;
         }
-        Ok(copied + self.past_releases(pointer.serial, &releases).await?)
+        copied += self.past_releases(pointer.serial, &releases).await?;
+        Ok(copied + self.reports().await?)
     }
 
     /// What the replica holds. All of it must be the first store's, up to this release.
@@ -274,7 +277,7 @@ impl Copying<'_> {
     /// The entries before `head` that the replica lacks, oldest first; each is named by the one after it. The first `same`
     /// of them are the first store's, if they are there.
     async fn past_entries(&self, head: EntryRef, same: u64) -> Result<usize, PublishError> {
-        let there = self.numbers("legislation").await?;
+        let there = self.replica.numbers(&format!("legislation/{}", self.channel)).await?;
         let known = |number: u64| number <= same && there.contains(&number);
         let Some(lowest) = (1..head.number).find(|number| !known(*number)) else {
             return Ok(0);
@@ -332,16 +335,6 @@ impl Copying<'_> {
     async fn needed(&self, store: &Store, key: &str) -> Result<Bytes, PublishError> {
         let there = store.get(key).await?;
         there.map(|(bytes, _)| bytes).ok_or_else(|| gone(key, &format!("is not in {}", store.name())))
-    }
-
-    /// The numbers of the channel's objects in a folder of the replica.
-    async fn numbers(&self, folder: &str) -> Result<BTreeSet<u64>, PublishError> {
-        let path = self.replica.path(&format!("{folder}/{}", self.channel));
-        let listed = self.replica.objects.list_with_delimiter(Some(&path)).await;
-        let listed = listed
-            .map_err(|error| PublishError::Store { doing: format!("listing `{folder}`"), error })?;
-        let names = listed.objects.iter().filter_map(|object| object.location.filename());
-        Ok(names.filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
     }
 }
 

@@ -88,9 +88,19 @@ impl Store {
         Err(mismatch(Refusal::new(Code::RootMismatch, detail)))
     }
 
-    /// Writes the root that was given, if the store has it not yet: enforcers that trust the one before it then follow.
+    /// Writes the root that was given, if the store has it not yet: enforcers that trust the one before it then follow. Where
+    /// the store has roots, it must be next to one of them: nobody could follow over a gap.
     pub(super) async fn put_root(&self, roots: &Roots) -> Result<(), PublishError> {
         let (version, bytes) = &roots.given;
+        if roots.version(version.saturating_sub(1)).is_none() {
+            let there = self.numbers("root").await?;
+            let near = u64::from(version.saturating_sub(1))..=u64::from(version.saturating_add(1));
+            if let Some(newest) = there.last()
+                && there.range(near).next().is_none()
+            {
+                return Err(PublishError::RootGap { given: *version, newest: *newest });
+            }
+        }
         self.create(&layout::root(*version), bytes.clone()).await?;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A store as publishers use it: objects that are created once, and a pointer that moves on a condition.
 
 use std::{
+    collections::BTreeSet,
     fs::{File, TryLockError},
     path::PathBuf,
     sync::Arc,
@@ -16,8 +17,13 @@ use aecp_contract::{
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use object_store::{
-    GetResult, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion,
-    local::LocalFileSystem, path::Path,
+    BackoffConfig, ClientConfigKey, GetResult, ObjectStore, ObjectStoreExt as _, ObjectStoreScheme,
+    PutMode, PutOptions, RetryConfig, UpdateVersion,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    azure::{AzureConfigKey, MicrosoftAzureBuilder},
+    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
+    local::LocalFileSystem,
+    path::Path,
 };
 use url::Url;
 
@@ -25,6 +31,24 @@ use super::PublishError;
 
 /// How long another publisher to the same folder is waited for before looking again.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a connection to a cloud may take.
+const CONNECT_TIMEOUT: &str = "3 seconds";
+
+/// How long one whole request may take, its body included.
+const REQUEST_TIMEOUT: &str = "20 seconds";
+
+/// Retries after the first attempt. A store that is down is told before a platform ends the function, and the event then
+/// comes again.
+const RETRIES: RetryConfig = RetryConfig {
+    backoff: BackoffConfig {
+        init_backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(2),
+        base: 2.0,
+    },
+    max_retries: 4,
+    retry_timeout: Duration::from_secs(10),
+};
 
 /// A store to publish to.
 #[derive(Debug, Clone)]
@@ -82,17 +106,8 @@ impl Store {
                 folder: Some(folder),
             });
         }
-        // Each back end takes its own variables and passes over the rest. It would also take names without a cloud's, such
-        // as TOKEN, ENDPOINT or TIMEOUT, which say nothing of stores.
-        let options = std::env::vars_os().filter_map(|(name, value)| {
-            let name = name.into_string().ok()?.to_lowercase();
-            let of_a_cloud = ["aws_", "google_", "azure_"].iter().any(|cloud| name.starts_with(cloud))
-                || ["identity_endpoint", "msi_endpoint", "service_account"].contains(&name.as_str());
-            of_a_cloud.then_some((name, value.into_string().ok()?))
-        });
-        let (objects, prefix) =
-            object_store::parse_url_opts(&parsed, options).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { name: without_credentials(&parsed), objects: objects.into(), prefix, folder: None })
+        let (objects, prefix) = cloud(&parsed).map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { name: without_credentials(&parsed), objects, prefix, folder: None })
     }
 
     /// Its URL, without credentials.
@@ -120,6 +135,20 @@ impl Store {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// The numbers of the objects `<folder>/<number>.json`.
+    pub(super) async fn numbers(&self, folder: &str) -> Result<BTreeSet<u64>, PublishError> {
+        Ok(self.names(folder).await?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The names of the objects `<folder>/<name>.json`.
+    pub(super) async fn names(&self, folder: &str) -> Result<BTreeSet<String>, PublishError> {
+        let listed = self.objects.list_with_delimiter(Some(&self.path(folder))).await;
+        let listed = listed
+            .map_err(|error| PublishError::Store { doing: format!("listing `{folder}`"), error })?;
+        let names = listed.objects.iter().filter_map(|object| object.location.filename());
+        Ok(names.filter_map(|name| Some(name.strip_suffix(".json")?.to_owned())).collect())
     }
 
     /// Writes an object that must not be there yet; `false` if it is.
@@ -185,6 +214,39 @@ impl Store {
             }
         }
     }
+}
+
+/// A store in a cloud, by the variables that the cloud's own tools take.
+fn cloud(url: &Url) -> Result<(Arc<dyn ObjectStore>, Path), object_store::Error> {
+    let (scheme, prefix) = ObjectStoreScheme::parse(url)?;
+    let objects: Arc<dyn ObjectStore> = match scheme {
+        ObjectStoreScheme::GoogleCloudStorage => Arc::new(
+            GoogleCloudStorageBuilder::from_env()
+                .with_url(url.as_str())
+                .with_retry(RETRIES)
+                .with_config(GoogleConfigKey::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT)
+                .with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), REQUEST_TIMEOUT)
+                .build()?,
+        ),
+        ObjectStoreScheme::MicrosoftAzure => Arc::new(
+            MicrosoftAzureBuilder::from_env()
+                .with_url(url.as_str())
+                .with_retry(RETRIES)
+                .with_config(AzureConfigKey::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT)
+                .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), REQUEST_TIMEOUT)
+                .build()?,
+        ),
+        // Of any other scheme it says that it is not S3's.
+        _ => Arc::new(
+            AmazonS3Builder::from_env()
+                .with_url(url.as_str())
+                .with_retry(RETRIES)
+                .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT)
+                .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), REQUEST_TIMEOUT)
+                .build()?,
+        ),
+    };
+    Ok((objects, prefix))
 }
 
 /// The body of an object, whatever size the store tells; `None` if it is larger than `limit` bytes.

@@ -3,8 +3,10 @@
 use aecp_contract::{
     digest::Digest,
     dsse::Envelope,
-    legislation::{Signed, State, Submission},
+    legislation::{ChangeKind, PolicyChange, Signed, State, Submission},
+    manifest::COMPONENT_PREFIX,
     refusal::{Code, Refusal},
+    release::Statement,
     trust::{Role, TrustRoot},
 };
 
@@ -13,6 +15,28 @@ use crate::accept::Accepted;
 
 /// How far an author's clock may be ahead, in seconds.
 const CLOCK_SKEW_SECONDS: i64 = 300;
+
+/// No policy that is a component vanishes unsaid, as it would from a publisher that knows nothing of it.
+pub(super) fn check_components(
+    before: Option<&Statement>,
+    accepted: &Accepted,
+) -> Result<(), PublishError> {
+    let names = before.into_iter().flat_map(|before| before.artifacts().map(|(name, _)| name));
+    let vanished = names
+        .filter(|name| !accepted.compiled.components.contains_key(*name))
+        .filter_map(|name| name.strip_prefix(COMPONENT_PREFIX)?.strip_suffix(".wasm"))
+        .find(|name| {
+            let said =
+                |change: &PolicyChange| change.policy == **name && change.change == ChangeKind::Removed;
+            !accepted.changes.iter().any(said)
+        });
+    let Some(name) = vanished else { return Ok(()) };
+    let detail = format!(
+        "the channel's release has policy `{name:.64}`, a component, which this leaves out; \
+         use `aecp publish` with --component, or with --drop-component to end it"
+    );
+    Err(PublishError::Submission(Refusal::new(Code::Malformed, detail)))
+}
 
 /// The submission, checked against what is published. Where the trust root names authors there must be one, and where it
 /// does not there is nobody who could sign one.
@@ -36,6 +60,11 @@ pub(super) fn check(
             return Err(refused(Code::UnknownKey, detail.to_owned()));
         }
     };
+    if !accepted.compiled.components.is_empty() {
+        let detail =
+            "what authors sign says nothing of components; publish them under a root without authors";
+        return Err(refused(Code::Malformed, detail.to_owned()));
+    }
     let submission = Submission::verify(json, root).map_err(PublishError::Submission)?;
     if submission.channel != publication.channel {
         let detail =

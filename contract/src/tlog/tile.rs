@@ -166,6 +166,27 @@ where
     }
 }
 
+/// Why a proof cannot be made from the tiles that are at hand.
+#[derive(Debug, thiserror::Error)]
+pub enum Unmade {
+    /// It needs this one: fetch it, and make the proof anew. Making proofs is not asynchronous, fetching may be.
+    #[error("the tile `{}` is needed", .0.path())]
+    Needs(Tile),
+    /// A tile is not what it must be.
+    #[error(transparent)]
+    Wrong(#[from] TlogError),
+}
+
+/// The hashes of a log of `size` entries, out of the tiles that are at hand.
+pub fn hashes_at_hand<B: AsRef<[u8]>>(
+    size: u64,
+    tiles: &BTreeMap<Tile, B>,
+) -> TiledHashes<impl FnMut(&Tile) -> Result<Vec<u8>, Unmade>> {
+    TiledHashes::new(size, |tile: &Tile| {
+        tiles.get(tile).map(|bytes| bytes.as_ref().to_vec()).ok_or(Unmade::Needs(*tile))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,10 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -38,8 +41,7 @@ const IDLE_TIME: Duration = Duration::from_secs(10);
 /// How much longer than a request an instance that does not let go of the processor is given.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Requests that an instance of WASI 0.3 serves in its life, and at the same time: as many as in Spin.
-const REUSE: usize = 128;
+/// Requests that an instance of WASI 0.3 serves at the same time: as many as in Spin.
 const AT_ONCE: usize = 16;
 
 /// The most entries of an instance's tables of functions, all together.
@@ -51,7 +53,7 @@ const MAX_RESOURCES: usize = 10_000;
 /// What makes instances.
 pub(super) struct Instances {
     pub(super) engine: Engine,
-    pub(super) component: ProxyPre<Guest>,
+    pub(super) component: Arc<ProxyPre<Guest>>,
     pub(super) shared: Shared,
     pub(super) outbound: Outbound,
     pub(super) limits: Limits,
@@ -94,6 +96,9 @@ impl WasiHttpView for Guest {
 struct Room {
     memory: usize,
     table: usize,
+    /// Below this much of memory the instance is worn: it ends before it takes too much.
+    enough: usize,
+    is_worn: Arc<AtomicBool>,
 }
 
 impl ResourceLimiter for Room {
@@ -103,7 +108,11 @@ impl ResourceLimiter for Room {
         desired: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(take(&mut self.memory, desired.saturating_sub(current)))
+        let is_given = take(&mut self.memory, desired.saturating_sub(current));
+        if self.memory < self.enough {
+            self.is_worn.store(true, Ordering::Relaxed);
+        }
+        Ok(is_given)
     }
 
     fn table_growing(
@@ -134,6 +143,8 @@ impl HandlerState for Instances {
     async fn instantiate(&self) -> wasmtime::Result<Instance<Guest, Expiry, Use>> {
         let time = self.limits.request_time;
         let place = timeout(time, Arc::clone(&self.places).acquire_owned()).await??;
+        let memory = self.limits.memory_bytes;
+        let is_worn = Arc::new(AtomicBool::new(false));
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let guest = Guest {
@@ -148,12 +159,17 @@ impl HandlerState for Instances {
             http: WasiHttpCtx::new(),
             outbound: self.outbound.clone(),
             shared: self.shared.clone(),
-            room: Room { memory: self.limits.memory_bytes, table: MAX_TABLE_ELEMENTS },
+            room: Room {
+                memory,
+                table: MAX_TABLE_ELEMENTS,
+                enough: memory / 2,
+                is_worn: Arc::clone(&is_worn),
+            },
             _place: place,
         };
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.room);
-        store.set_hostcall_fuel(self.limits.memory_bytes);
+        store.set_hostcall_fuel(memory);
         store.set_max_component_handles(MAX_RESOURCES);
         if let Some(table) = store.concurrent_resource_table() {
             table.set_max_capacity(MAX_RESOURCES);
@@ -162,7 +178,8 @@ impl HandlerState for Instances {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         let proxy = timeout(time, self.component.instantiate_async(&mut store)).await??;
-        let once = matches!(proxy, Proxy::P2(_));
+        // WASI 0.2 knows one request for each instance.
+        let reuse = if matches!(proxy, Proxy::P2(_)) { 1 } else { self.limits.reuse };
         Ok(Instance {
             store,
             proxy,
@@ -172,7 +189,7 @@ impl HandlerState for Instances {
                 alarm: Box::pin(sleep(IDLE_TIME)),
                 closing: Box::pin(told(self.closing.clone())),
             },
-            state: Use { once, time, closing: self.closing.clone() },
+            state: Use { reuse, is_worn, time, closing: self.closing.clone() },
         })
     }
 }
@@ -207,8 +224,9 @@ impl WorkerExpiration for Expiry {
 
 /// What an instance takes on.
 pub(super) struct Use {
-    /// WASI 0.2 knows one request for each instance.
-    once: bool,
+    /// How many requests in its life.
+    reuse: usize,
+    is_worn: Arc<AtomicBool>,
     time: Duration,
     closing: watch::Receiver<bool>,
 }
@@ -218,10 +236,10 @@ impl WorkerState for Use {
     type RequestData = ();
 
     fn should_accept_request(&self, at_once: usize, before: usize) -> ShouldAccept {
-        let (most, most_at_once) = if self.once { (1, 1) } else { (REUSE, AT_ONCE) };
-        if before >= most || (before > 0 && *self.closing.borrow()) {
+        let is_to_end = || self.is_worn.load(Ordering::Relaxed) || *self.closing.borrow();
+        if before >= self.reuse || (before > 0 && is_to_end()) {
             ShouldAccept::Never
-        } else if at_once >= most_at_once {
+        } else if at_once >= AT_ONCE {
             ShouldAccept::No
         } else {
             ShouldAccept::Yes

@@ -33,12 +33,12 @@ const TEMPORARY: &str = ".tmp";
 pub struct KeyValueStore {
     folder: PathBuf,
     index: Mutex<Index>,
-    /// Released by the operating system when the process ends, however it ends.
-    _lock: File,
 }
 
 #[derive(Debug, Default)]
 struct Index {
+    /// Until it is closed; released by the operating system when the process ends, however it ends.
+    lock: Option<File>,
     /// The size of each key's value.
     sizes: BTreeMap<String, u64>,
     bytes: u64,
@@ -74,14 +74,19 @@ impl KeyValueStore {
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::ResourceBusy.into()),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let mut index = Index::default();
+        let mut index = Index { lock: Some(lock), ..Index::default() };
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             if let Some(key) = entry.file_name().to_str().and_then(key_of) {
                 index.insert(key, entry.metadata()?.len());
             }
         }
-        Ok(Self { folder: folder.to_owned(), index: Mutex::new(index), _lock: lock })
+        Ok(Self { folder: folder.to_owned(), index: Mutex::new(index) })
+    }
+
+    /// Lets another process have it. Whoever still has it here writes nothing any more.
+    pub fn close(&self) {
+        self.index().lock = None;
     }
 
     /// The value of this key, if it has one.
@@ -106,7 +111,7 @@ impl KeyValueStore {
             return Err(KeyValueError::Full("the value is larger than 16 MiB"));
         }
         let size = value.len() as u64;
-        let mut index = self.index();
+        let mut index = self.open_index()?;
         let old = index.sizes.get(key).copied();
         if old.is_none() && index.sizes.len() >= MAX_KEYS {
             return Err(KeyValueError::Full("the key-value store has as many keys as it may have"));
@@ -131,7 +136,7 @@ impl KeyValueStore {
     /// [`KeyValueError`].
     pub fn delete(&self, key: &str) -> Result<(), KeyValueError> {
         let name = file_name(key)?;
-        let mut index = self.index();
+        let mut index = self.open_index()?;
         match fs::remove_file(self.folder.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
@@ -155,6 +160,15 @@ impl KeyValueStore {
             index.sizes.range::<str, _>((start, Bound::Unbounded)).map(|(key, _)| key.clone());
         let page = rest.by_ref().take(PAGE).collect();
         (page, rest.next().is_some())
+    }
+
+    /// The index of a store that may be written.
+    fn open_index(&self) -> Result<MutexGuard<'_, Index>, KeyValueError> {
+        let index = self.index();
+        match index.lock {
+            Some(_) => Ok(index),
+            None => Err(KeyValueError::Unusable(io::Error::other("it is closed"))),
+        }
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -226,9 +240,11 @@ mod tests {
         store.delete("never there").unwrap();
         let busy = KeyValueStore::open(folder.path()).unwrap_err();
         assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
-        drop(store);
+        let closed = store;
+        closed.close();
 
         let store = KeyValueStore::open(folder.path()).unwrap();
+        assert!(closed.set("upper", b"late").is_err() && closed.delete("upper").is_err());
         let mut expected: Vec<&str> = keys[1..].to_vec();
         expected.sort_unstable();
         assert_eq!(store.keys(None), (expected.iter().map(|key| (*key).to_owned()).collect(), false));

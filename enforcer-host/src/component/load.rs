@@ -1,6 +1,6 @@
 //! From a component's file to what instances are made of.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{fs, path::Path, sync::Arc, thread, time::Duration};
 
 use wasmtime::{
     Engine,
@@ -37,7 +37,7 @@ impl From<wasmtime::Error> for LoadError {
 }
 
 /// Translates the component and finds all that it imports.
-pub(super) fn load(path: &Path) -> Result<(Engine, ProxyPre<Guest>), LoadError> {
+pub(super) fn load(path: &Path) -> Result<(Engine, Arc<ProxyPre<Guest>>), LoadError> {
     if fs::metadata(path)?.len() > MAX_COMPONENT_BYTES {
         return Err(LoadError::TooLarge);
     }
@@ -56,7 +56,7 @@ pub(super) fn load(path: &Path) -> Result<(Engine, ProxyPre<Guest>), LoadError> 
         Ok(handler) => ProxyPre::P3(handler),
         Err(_) => ProxyPre::P2(wasmtime_wasi_http::p2::bindings::ProxyPre::new(linked)?),
     };
-    Ok((engine, handler))
+    Ok((engine, Arc::new(handler)))
 }
 
 /// The engine of components, and what counts its time.

@@ -76,9 +76,13 @@ impl Instance {
         Ok(Self { store, memory, decide })
     }
 
-    /// Decides within `limit` instructions; where in its memory the verdict is.
-    pub(super) fn decide(&mut self, slots: &SlotBuffer, limit: u64) -> Result<u32, DecisionError> {
-        let count = slots.count() as u32;
+    /// Decides on the first `count` slots, within `limit` instructions; where in its memory the verdict is.
+    pub(super) fn decide(
+        &mut self,
+        slots: &SlotBuffer,
+        count: u32,
+        limit: u64,
+    ) -> Result<u32, DecisionError> {
         fill_arena(self.memory.data_mut(&mut self.store), slots.bytes())?;
         restart_clock(&mut self.store, ticks(limit));
         self.decide.call(&mut self.store, (ARENA_BASE, count)).map_err(failure)

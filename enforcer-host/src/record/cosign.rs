@@ -11,7 +11,7 @@ use aecp_contract::{
         merkle::{Subtree, consistency_proof},
         note::{self, Note, VerifierKey},
         policy::LogPolicy,
-        tile::{Tile, TiledHashes},
+        tile::{Tile, Unmade, hashes_at_hand},
         witness::{ADD_CHECKPOINT, AddCheckpoint},
     },
 };
@@ -179,24 +179,16 @@ async fn post(client: &Client, url: Url, body: String) -> Result<(StatusCode, St
 
 /// The proof that the log of `size` entries continues that of `old`.
 async fn proof(old: u64, size: u64, tiles: &impl Tiles) -> Result<Vec<Digest>, String> {
-    // The code that makes it is not asynchronous: each time it asks for a tile that is not here, the tile is fetched and
-    // the proof made anew.
     let mut fetched = BTreeMap::<Tile, Bytes>::new();
     loop {
-        let mut missing = None;
-        let mut hashes = TiledHashes::new(size, |tile: &Tile| match fetched.get(tile) {
-            Some(bytes) => Ok(bytes.to_vec()),
-            None => {
-                missing = Some(*tile);
-                Err(TlogError::NotSigned("a tile"))
-            }
-        });
-        let proof = consistency_proof(old, size, &mut |subtree: Subtree| hashes.hash(subtree));
-        drop(hashes);
-        match (proof, missing) {
-            (Ok(proof), _) => return Ok(proof),
-            (Err(_), Some(tile)) => drop(fetched.insert(tile, tiles.tile(&tile).await?)),
-            (Err(error), None) => return Err(error.to_string()),
+        let proof = {
+            let mut hashes = hashes_at_hand(size, &fetched);
+            consistency_proof(old, size, &mut |subtree: Subtree| hashes.hash(subtree))
+        };
+        match proof {
+            Ok(proof) => return Ok(proof),
+            Err(Unmade::Needs(tile)) => drop(fetched.insert(tile, tiles.tile(&tile).await?)),
+            Err(Unmade::Wrong(error)) => return Err(error.to_string()),
         }
     }
 }

@@ -4,7 +4,12 @@
 //! the same entries give the same files. A checkpoint is signed only after all that it covers is in the store, and
 //! only over entries that are durable on this disk: so it can never be taken back by a crash.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use aecp_contract::{
     layout::{self, Name},
@@ -39,6 +44,10 @@ const BUNDLES: u64 = 16;
 /// Files that are on their way at once.
 const UPLOADS: usize = 8;
 
+/// Bounds of how often it is looked how much waits on this disk.
+const MIN_LOOK: Duration = Duration::from_secs(1);
+const MAX_LOOK: Duration = Duration::from_secs(60);
+
 /// The longest pause while the store does not answer.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
@@ -48,7 +57,7 @@ const MAX_NOTE: u64 = note::MAX_NOTE_BYTES as u64;
 /// How the log is carried.
 #[derive(Debug, Clone, Copy)]
 pub struct Shipping {
-    /// How often.
+    /// How often, or as soon as a quarter of `spool_bytes` waits.
     pub every: Duration,
     /// The most bytes of entries that this disk keeps for a store that does not take them. Beyond that, decisions that
     /// must be recorded are denied, and the others are counted in a gap.
@@ -171,7 +180,7 @@ impl Shipper {
             let shipped = tokio::select! {
                 () = stop.notified() => None,
                 shipped = async {
-                    tokio::time::sleep(pause).await;
+                    self.due(pause).await;
                     self.ship().await
                 } => Some(shipped),
             };
@@ -191,7 +200,18 @@ impl Shipper {
                     pause.saturating_mul(2).clamp(Duration::from_secs(1), MAX_BACKOFF)
                 }
             };
-            self.watch_spool();
+        }
+    }
+
+    /// Waits for this long, or until a quarter of what may wait on this disk does.
+    async fn due(&self, pause: Duration) {
+        let (began, look) = (Instant::now(), (pause / 60).clamp(pause.min(MIN_LOOK), MAX_LOOK));
+        loop {
+            let left = pause.saturating_sub(began.elapsed());
+            tokio::time::sleep(left.min(look)).await;
+            if left <= look || self.spool.bytes().is_ok_and(|it| it >= self.shipping.spool_bytes / 4) {
+                return;
+            }
         }
     }
 
@@ -201,6 +221,8 @@ impl Shipper {
     /// [`ShipError`]; whatever was done already need not be done again.
     pub async fn ship(&mut self) -> Result<(), ShipError> {
         let size = self.recorder.flush().await.ok_or(ShipError::NotDurable)?;
+        // Before as well as after: a store that fails, or is not waited for any longer, takes nothing.
+        self.watch_spool();
         self.compare(size).await?;
         while self.shipped.edge.size() < size {
             self.entries(size).await?;

@@ -52,6 +52,7 @@ impl Taker {
     pub(super) async fn start(
         pinned: &TrustRoot,
         state: Arc<StateFolder>,
+        seed: Option<ReleaseSource<Store>>,
         engine: Engine,
         enforcer: Arc<Enforcer>,
     ) -> Result<Self, StateError> {
@@ -60,18 +61,47 @@ impl Taker {
         let cache = state.source()?;
         let taken = Mutex::new(Taken { root: root.clone(), highest: highest.clone(), unsaved: None });
         let taker = Self { state, engine, enforcer, taken, good: std::sync::Mutex::default() };
-        if let Some(pointer) = highest {
-            match taker.load(&cache, &pointer, &root).await {
-                Ok(()) => tracing::info!(serial = pointer.serial, "serving the release of the last run"),
-                Err(refusal) => {
-                    taker.enforcer.metrics().refused(refusal.code);
-                    taker.enforcer.note_poll(Some(&refusal));
-                    let (code, detail) = (refusal.code.as_str(), refusal.detail.as_str());
-                    tracing::warn!(code, detail, "the release of the last run is refused");
-                }
+        let (loaded, whose) = match (highest, seed) {
+            (Some(pointer), _) => {
+                let loaded = taker.load(&cache, &pointer, &root).await;
+                (loaded.map(|()| Some(pointer.serial)), "of the last run")
+            }
+            (None, Some(seed)) => (taker.load_seed(&seed, &root).await, "that was there from the start"),
+            (None, None) => return Ok(taker),
+        };
+        match loaded {
+            Ok(Some(serial)) => tracing::info!(serial, "serving the release {whose}"),
+            Ok(None) => {}
+            Err(refusal) => {
+                taker.enforcer.metrics().refused(refusal.code);
+                taker.enforcer.note_poll(Some(&refusal));
+                let (code, detail) = (refusal.code.as_str(), refusal.detail.as_str());
+                tracing::warn!(code, detail, "the release {whose} is refused");
             }
         }
         Ok(taker)
+    }
+
+    /// Serves the release of a folder that nobody writes to any more, in an enforcer that remembers none, and says its
+    /// serial; `None` if it has none. It is not remembered: where it is read again, it is the same one.
+    async fn load_seed(
+        &self,
+        seed: &ReleaseSource<Store>,
+        root: &TrustRoot,
+    ) -> Result<Option<u64>, Refusal> {
+        let pointer = match seed.pointer(None).await {
+            Ok(Some((pointer, _))) => pointer,
+            Ok(None) => return Ok(None),
+            Err(refusal) if refusal.code == Code::NotFound => return Ok(None),
+            Err(refusal) => return Err(refusal),
+        };
+        let successions = seed.successions(root).await?;
+        let root = successions.last().map_or(root, |newest| &newest.root);
+        self.follow(&successions).await?;
+        self.load(seed, &pointer, root).await?;
+        let serial = pointer.serial;
+        self.taken.lock().await.highest = Some(pointer);
+        Ok(Some(serial))
     }
 
     fn artifacts(&self) -> Artifacts {

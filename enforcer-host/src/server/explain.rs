@@ -50,6 +50,7 @@ pub(super) fn check_single(asked: bool) -> Result<(), Problem> {
 /// The problem.
 pub(super) fn check(snapshot: &Snapshot) -> Result<(), Problem> {
     match snapshot.set() {
+        Some(set) if !set.manifest().components.is_empty() => Err(problem(&NotExplained::Components)),
         Some(set) if !set.explains() => Err(problem(&NotExplained::NoClauses)),
         _ => Ok(()),
     }
@@ -87,7 +88,7 @@ pub(super) async fn explain(
 
 fn problem(error: &NotExplained) -> Problem {
     let (status, code) = match error {
-        NotExplained::NoClauses => (StatusCode::NOT_FOUND, "no_clauses"),
+        NotExplained::NoClauses | NotExplained::Components => (StatusCode::NOT_FOUND, "no_clauses"),
         NotExplained::Explain(ExplainError::TooDear) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large")
         }

@@ -118,6 +118,7 @@ pub(crate) fn manifest() -> Manifest {
         tests: TestSummary::default(),
         self_check: SelfCheckSummary::default(),
         states: BTreeMap::new(),
+        components: vec![],
     }
 }
 
@@ -279,7 +280,7 @@ impl Publisher {
         let engine = Engine::new().unwrap();
         let stores = Store::open_all(&[self.url()]).unwrap();
         let (channel, pinned, same) = (channel(), self.pinned(), Arc::clone(&enforcer));
-        let refresher = Refresher::start(stores, &channel, &pinned, state, engine, same);
+        let refresher = Refresher::start(stores, &channel, &pinned, state, None, engine, same);
         (enforcer, refresher.await.unwrap())
     }
 

@@ -5,20 +5,20 @@ use std::{fs, time::Duration};
 use aecp_contract::{
     dsse::MAX_ENVELOPE_BYTES,
     layout,
-    manifest::AuditLevel,
+    manifest::{AuditLevel, ComponentPolicy, Enforcement, MAX_COMPONENTS, Manifest},
     native::this_machine,
     refusal::Code,
-    release::{Artifact, CORE_MODULE, ChannelPointer, Statement},
+    release::{Artifact, CORE_MODULE, ChannelPointer, MANIFEST, Statement},
     trust::Role,
     verdict::Decision,
 };
 use aecp_enforcer::{
-    Artifacts, Enforcer, Reason,
+    Artifacts, Driven, Enforcer, Reason,
     refresh::{Polled, Refresher},
     state::{StateError, StateFolder},
 };
 
-use crate::fixture::{Publisher, after, artifacts, channel, key, release};
+use crate::fixture::{Publisher, after, artifacts, channel, key, manifest, release};
 
 fn decides_by(enforcer: &Enforcer) -> Option<u64> {
     let decided = enforcer.snapshot().decide_json(br#"{"customer.region":"EU"}"#);
@@ -58,6 +58,30 @@ fn core_blob() -> String {
     let core = &artifacts('U', AuditLevel::None)[CORE_MODULE];
     layout::blob(Artifact::of(core).digest)
 }
+
+/// Publishes a release with so many policies that say that they are components, and are none.
+fn with_components(publisher: &Publisher, count: usize) {
+    let declared = |n: usize| ComponentPolicy {
+        name: format!("beside_{n:02}"),
+        enforcement: Enforcement::Advisory,
+        audit: AuditLevel::None,
+        description: None,
+        attributes: vec![],
+    };
+    let components: Vec<_> = (0..count).map(declared).collect();
+    let mut artifacts = artifacts('U', AuditLevel::None);
+    for component in &components {
+        artifacts.insert(component.artifact(), b"\0asm nonsense".to_vec());
+    }
+    let manifest = Manifest { components, ..manifest() };
+    artifacts.insert(MANIFEST.to_owned(), serde_json::to_vec(&manifest).unwrap());
+    publisher.publish_as(&publisher.key, &release(8), &artifacts);
+}
+
+/// A host that cannot run components refuses them as they are.
+const COMPONENT: Code =
+    if cfg!(feature = "components") { Code::InvalidModule } else { Code::UnsupportedAbi };
+const TOO_MANY: Code = if cfg!(feature = "components") { Code::TooLarge } else { Code::UnsupportedAbi };
 
 const WRONGS: &[(&str, Code, Wrong)] = &[
     ("signed by a stranger", Code::UnknownKey, |p| {
@@ -166,6 +190,12 @@ const WRONGS: &[(&str, Code, Wrong)] = &[
         artifacts.retain(|name, _| !name.ends_with(".cwasm"));
         p.publish_as(&p.key, &release(8), &artifacts);
     }),
+    ("a policy that is a component, and none", COMPONENT, |p| {
+        with_components(p, 1);
+    }),
+    ("more components than a release may have", TOO_MANY, |p| {
+        with_components(p, MAX_COMPONENTS + 1);
+    }),
     ("a module that is not there", Code::NotFound, |p| {
         p.publish(8, 'U');
         fs::remove_file(p.path(&core_blob())).unwrap();
@@ -227,6 +257,40 @@ async fn a_restart_serves_without_a_store_and_cannot_be_rolled_back() {
     let (enforcer, mut refresher) = publisher.enforcer().await;
     assert_eq!(refused(&mut refresher).await, Code::SerialReplayed);
     assert_eq!(decides_by(&enforcer), Some(7));
+}
+
+#[tokio::test]
+async fn a_seed_serves_an_enforcer_that_remembers_nothing_and_is_no_way_back() {
+    let publisher = Publisher::new();
+    let seed = publisher.store().with_file_name("seed");
+    let start = || async { Driven::start(publisher.config(), Some(&seed)).await.unwrap() };
+    let serial = |driven: &Driven| driven.enforcer().status().serial;
+    assert_eq!(serial(&start().await), None);
+    publisher.publish(3, 'E');
+    fs::rename(publisher.store(), &seed).unwrap();
+    publisher.publish(4, 'E');
+    fs::rename(publisher.store(), publisher.store().with_file_name("newer")).unwrap();
+    let mut driven = start().await;
+    assert_eq!(decides_by(driven.enforcer()), Some(3), "without a store");
+    assert!(!publisher.state().join("blobs").exists(), "where it lies");
+
+    // Its serial is one that was seen.
+    fs::rename(&seed, publisher.store()).unwrap();
+    assert_eq!(driven.refresh().await, Ok(Polled::Unchanged));
+    publisher.publish(2, 'E');
+    assert_eq!(driven.refresh().await.unwrap_err().code, Code::SerialReplayed);
+    fs::rename(publisher.store(), &seed).unwrap();
+    fs::rename(publisher.store().with_file_name("newer"), publisher.store()).unwrap();
+    assert!(matches!(driven.refresh().await, Ok(Polled::Swapped(id)) if id.serial == 4));
+    driven.stop().await.unwrap();
+    drop(driven);
+    assert_eq!(decides_by(start().await.enforcer()), Some(4), "what is remembered comes first");
+
+    // It is believed no more than a store.
+    fs::remove_dir_all(publisher.state()).unwrap();
+    fs::write(seed.join("channels/prod.json"), "{").unwrap();
+    let driven = start().await;
+    assert_eq!((serial(&driven), driven.enforcer().status().last_refusal.is_some()), (None, true));
 }
 
 #[tokio::test]

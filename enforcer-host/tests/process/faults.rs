@@ -146,6 +146,27 @@ async fn while_the_store_is_away_entries_wait_here_and_then_all_of_them_arrive()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_fills_its_room_is_carried_before_its_time() {
+    let publisher = publisher();
+    let url = publisher.url();
+    let rarely = ["--audit-store", &url, "--audit-every", "5m", "--audit-spool", "200000"];
+    let (child, address) = start_with(&publisher, &[&["--instance", "web-1"], &rarely[..]].concat());
+    serving(&address).await;
+    let checkpoint = publisher.store().join("audit/web-1/checkpoint");
+    let shipped = async {
+        for n in 0.. {
+            assert_eq!(ask(&address, &format!("{n}")).await["decision"], "ALLOW");
+            if checkpoint.exists() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within(shipped).await;
+    assert!(terminate(child));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_never_write_one_log() {
     let publisher = publisher();
     let url = publisher.url();

@@ -5,12 +5,14 @@ use std::{
     net::TcpStream,
 };
 
+use aecp_integration_tests::{lambda::MAX_PAYLOAD, published::Published};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
-    environment::{Environment, Published, within},
+    environment::{Environment, within},
     lambda::Posted,
+    records::{DENIED, GOOD, batch, failures, ids},
 };
 
 const POLICIES: &str = r#"
@@ -38,6 +40,22 @@ POLICY hidden {
 }
 "#;
 
+/// Of batches, and of what is asked for directly.
+const BATCHES: &str = r#"
+POLICY small_orders {
+  SCOPE: requests WHERE body.amount EXISTS
+  CONSTRAINT: body.amount <= 100
+  ENFORCEMENT: BLOCKING
+  AT: [INGRESS]
+}
+POLICY no_leaks {
+  SCOPE: requests WHERE lambda.event EXISTS AND lambda.event IN ["sqs", "json"]
+  CONSTRAINT: response.body.leak IS MISSING
+  ENFORCEMENT: BLOCKING
+  AT: [EGRESS]
+}
+"#;
+
 /// Its bodies matter to nobody.
 const STATUS_ONLY: &str = r#"
 POLICY no_teapots {
@@ -58,9 +76,7 @@ fn get(path: &str) -> Value {
 }
 
 async fn environment(policies: &str) -> Environment {
-    let published = Published::of(policies, 7200).await;
-    std::fs::create_dir(published.path("audit")).unwrap();
-    Environment::of(published).await
+    Environment::of(Published::new(policies).await).await
 }
 
 /// What Lambda is told when the function answers this event so.
@@ -153,16 +169,51 @@ async fn what_cannot_be_masked_or_is_not_allowed_is_denied_with_the_policys_name
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_of_six_megabytes_is_masked() {
+    let environment = environment(POLICIES).await;
+    let answer = |ssn: &str| {
+        let head = format!(r#"{{"customer":{{"ssn":"{ssn}"}},"text":""#);
+        let text = "\u{e4}".repeat((MAX_PAYLOAD - head.len() - 2) / 2);
+        format!("{head}{text}\"}}")
+    };
+    let posted = answered(&environment, &get("/customers"), &answer("123-45-6789")).await;
+    assert!(posted.body == answer("*******6789").as_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_of_a_batch_goes_back_to_its_queue_when_the_answer_is_denied() {
+    let environment = environment(BATCHES).await;
+    for (queue, passed, failed) in
+        [("orders", vec!["m0", "m2"], vec!["m1"]), ("orders.fifo", vec!["m0"], vec!["m1", "m2"])]
+    {
+        for (answer, failed) in [("null", failed), (r#"{"leak":1}"#, vec!["m0", "m1", "m2"])] {
+            let id = environment.lambda.invoke(batch(queue, &[GOOD, DENIED, GOOD]));
+            assert_eq!(ids(&environment.next().await.text().await.unwrap()), passed);
+            environment.post(&format!("invocation/{id}/response"), &[], answer).await;
+            let posted = environment.lambda.posted().await;
+            assert_eq!(posted.path, format!("{id}/response"));
+            let mut told = failures(&posted.json()).into_iter().map(str::to_owned).collect::<Vec<_>>();
+            told.sort();
+            assert_eq!(told, failed, "{queue} {answer}");
+        }
+    }
+}
+
 /// A function's runtime that streams its answer.
 struct Streaming(TcpStream);
 
 impl Streaming {
     fn new(environment: &Environment, id: &str) -> Self {
+        Self::of(environment, id, "application/vnd.awslambda.http-integration-response")
+    }
+
+    fn of(environment: &Environment, id: &str, content_type: &str) -> Self {
         let mut stream = TcpStream::connect(environment.proxy()).unwrap();
         let head = format!(
             "POST /2018-06-01/runtime/invocation/{id}/response HTTP/1.1\r\nHost: x\r\n\
              Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n\
-             Content-Type: application/vnd.awslambda.http-integration-response\r\n\
+             Content-Type: {content_type}\r\n\
              Trailer: Lambda-Runtime-Function-Error-Type\r\nConnection: close\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
@@ -217,6 +268,27 @@ async fn a_stream_arrives_before_its_end_if_nobody_looks_at_its_body() {
     assert_eq!(serde_json::from_slice::<Value>(prelude).unwrap()["statusCode"], 403);
     let problem: Value = serde_json::from_slice(&problem[8..]).unwrap();
     assert_eq!(problem["policies"], json!(["no_teapots"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_without_a_prelude_is_decided_by_all_that_is_in_it() {
+    let environment = environment(BATCHES).await;
+    for (answer, is_allowed) in [(r#"{"open":1}"#, true), (r#"{"leak":1}"#, false)] {
+        let id = environment.lambda.invoke(r#"{"x":1}"#);
+        environment.next().await;
+        let mut stream = Streaming::of(&environment, &id, "application/octet-stream");
+        let (first, rest) = answer.as_bytes().split_at(4);
+        stream.write(first);
+        stream.write(rest);
+        tokio::task::spawn_blocking(|| stream.end()).await.unwrap();
+        let posted = environment.lambda.posted().await;
+        if is_allowed {
+            assert_eq!((posted.path, &*posted.body), (format!("{id}/response"), answer.as_bytes()));
+        } else {
+            assert_eq!(posted.path, format!("{id}/error"));
+            assert_eq!(posted.json()["errorMessage"], "denied by policy no_leaks (denied)");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

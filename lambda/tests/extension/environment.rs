@@ -1,29 +1,16 @@
 //! An execution environment: a store with a signed release, the extension, and a runtime that asks for events.
 
 use std::{
-    collections::BTreeMap,
-    fs,
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
-    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::mpsc::Receiver,
     time::Duration,
 };
 
-use aecp_compiler::{
-    accept::examine,
-    publish::{Base, Publication, Reason, Store},
-    source::{Source, Sources},
-};
-use aecp_contract::{
-    trust::{Role, RootPayload},
-    value::Timestamp,
-};
-use ed25519_dalek::SigningKey;
+use aecp_integration_tests::published::Published;
 use reqwest::{Client, Response};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::lambda::Lambda;
 
@@ -33,7 +20,7 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// The policies of these tests.
-const POLICIES: &str = r#"
+pub(crate) const POLICIES: &str = r#"
 POLICY admin_from_inside {
   SCOPE: requests WHERE request.path EXISTS AND request.path STARTS WITH "/admin"
   CONSTRAINT: source.ip IN CIDR "10.0.0.0/8"
@@ -104,50 +91,6 @@ POLICY named_tenant {
 }
 "#;
 
-/// A store with a release of [`POLICIES`], and its trust root.
-pub(crate) struct Published {
-    pub(crate) folder: TempDir,
-}
-
-impl Published {
-    pub(crate) async fn new() -> Self {
-        Self::of(POLICIES, 7200).await
-    }
-
-    /// A release of these policies, which is stale after so many seconds.
-    pub(crate) async fn of(policies: &str, stale: i64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("store")).unwrap();
-        let key = SigningKey::from_bytes(&[7; 32]);
-        let root = RootPayload::first(&key.verifying_key(), &[Role::Root, Role::Judicial]);
-        let root = root.sign(&[&key]).to_json();
-        fs::write(folder.path().join("root.json"), &root).unwrap();
-        let published = Self { folder };
-        let sources =
-            Sources::new(vec![Source { path: "set.aecp".to_owned(), text: policies.to_owned() }]);
-        let examined = examine(&sources, &Base::default(), &BTreeMap::new(), &mut |_| ()).unwrap();
-        assert!(examined.accepted.is_some(), "the set is not accepted: {:?}", examined.findings);
-        let accepted = examined.accepted.unwrap();
-        let issued = aecp_enforcer::now();
-        let later = |seconds| Timestamp { seconds: issued.seconds + seconds, nanoseconds: 0 };
-        let channel = "prod".parse().unwrap();
-        let publication =
-            Publication { channel, issued, expires: later(stale.min(3600)), stale: later(stale) };
-        let store = Store::open(&published.url("store")).unwrap();
-        let roots = store.roots(&root).await.unwrap();
-        store.publish(&accepted, &publication, &Reason::default(), &[&key], &roots).await.unwrap();
-        published
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    pub(crate) fn url(&self, name: &str) -> String {
-        format!("file://{}", self.path(name).display())
-    }
-}
-
 /// The extension's process, and a runtime that speaks through it.
 pub(crate) struct Environment {
     pub(crate) lambda: Lambda,
@@ -190,9 +133,7 @@ pub(crate) fn command(lambda: &Lambda, published: &Published) -> Command {
 
 impl Environment {
     pub(crate) async fn start() -> Self {
-        let published = Published::new().await;
-        fs::create_dir(published.path("audit")).unwrap();
-        Self::of(published).await
+        Self::of(Published::new(POLICIES).await).await
     }
 
     pub(crate) async fn of(published: Published) -> Self {

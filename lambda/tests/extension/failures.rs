@@ -2,13 +2,13 @@
 
 use std::{fs, process::Command, time::Duration};
 
-use serde_json::json;
+use aecp_integration_tests::published::Published;
+use serde_json::{Value, json};
 
-use crate::environment::{Environment, Published};
+use crate::environment::{Environment, POLICIES};
 
 async fn without_a_release(fail: &str) -> Environment {
-    let published = Published::new().await;
-    fs::create_dir(published.path("audit")).unwrap();
+    let published = Published::new(POLICIES).await;
     fs::rename(published.path("store"), published.path("elsewhere")).unwrap();
     Environment::with(published, &[("AECP_FAIL", fail)]).await
 }
@@ -36,10 +36,47 @@ async fn failing_open_lets_events_pass_without_a_release_and_says_so() {
     assert!(log.contains(r#""reason":"undecided""#), "{log}");
 }
 
+/// The audit store takes nothing, and no room is left for what waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_recorded_is_denied_or_passes_as_configured() {
+    let inside = json!({
+        "version": "2.0", "rawPath": "/admin", "rawQueryString": "", "headers": {},
+        "requestContext": { "domainName": "id.lambda-url.eu-west-1.on.aws",
+            "http": { "method": "GET", "path": "/admin", "sourceIp": "10.0.0.1" } }
+    });
+    for fail in ["closed", "open"] {
+        let published = Published::new(POLICIES).await;
+        fs::remove_dir(published.path("audit")).unwrap();
+        fs::write(published.path("audit"), "no folder").unwrap();
+        let environment =
+            Environment::with(published, &[("AECP_FAIL", fail), ("AECP_AUDIT_SPOOL", "1")]).await;
+        let id = environment.lambda.invoke(inside.to_string());
+        if fail == "closed" {
+            let posted = tokio::select! {
+                passed = environment.next() => panic!("passed: {passed:?}"),
+                posted = environment.lambda.posted() => posted,
+            };
+            let problem: Value = serde_json::from_str(posted.json()["body"].as_str().unwrap()).unwrap();
+            assert_eq!(problem["code"], "audit_unavailable");
+            continue;
+        }
+        assert_eq!(environment.next().await.headers()["lambda-runtime-aws-request-id"], *id);
+        environment.post(&format!("invocation/{id}/response"), &[], "{}").await;
+        environment.lambda.posted().await;
+        environment.lambda.invoke("{}");
+        environment.next().await;
+        let line = tokio::task::spawn_blocking(move || {
+            let line = environment.metrics.iter().find(|line| line.contains("\"Undecided\":1"));
+            (environment, line)
+        });
+        let (_environment, line) = crate::environment::within(line).await.unwrap();
+        assert!(line.is_some());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failing_open_never_opens_what_a_policy_denies() {
-    let published = Published::new().await;
-    fs::create_dir(published.path("audit")).unwrap();
+    let published = Published::new(POLICIES).await;
     let environment = Environment::with(published, &[("AECP_FAIL", "open")]).await;
     let denied = environment.lambda.invoke(r#"{"tenant":"a","job":"purge"}"#);
     let passes = environment.lambda.invoke(r#"{"tenant":"a"}"#);
@@ -51,12 +88,11 @@ async fn failing_open_never_opens_what_a_policy_denies() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_that_went_stale_in_a_freeze_decides_nothing_after_it_even_failing_open() {
     for fail in ["closed", "open"] {
-        let published = Published::of(
+        let published = Published::going_stale(
             "POLICY none { SCOPE: requests WHERE event.x EXISTS CONSTRAINT: event.x == 1 ENFORCEMENT: BLOCKING }",
             8,
         )
         .await;
-        fs::create_dir(published.path("audit")).unwrap();
         let environment = Environment::with(published, &[("AECP_FAIL", fail)]).await;
         let id = environment.lambda.invoke(r#"{"x":1}"#);
         environment.next().await;

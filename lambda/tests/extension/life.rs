@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
+use aecp_integration_tests::published::Published;
 use serde_json::{Value, json};
 
 use crate::{
-    environment::{Environment, Published, command, within},
+    environment::{Environment, POLICIES, command, within},
     lambda::Lambda,
 };
 
@@ -27,7 +28,9 @@ fn shipped(folder: &Path) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_is_carried_between_invocations_and_at_shutdown() {
-    let mut environment = Environment::start().await;
+    let published = Published::new(POLICIES).await;
+    let openings = published.url("elsewhere");
+    let mut environment = Environment::with(published, &[("AECP_AUDIT_OPENINGS", &openings)]).await;
     let audit = environment.published.path("audit");
     let id = environment.lambda.invoke(r#"{"tenant":"a"}"#);
     environment.next().await;
@@ -43,15 +46,19 @@ async fn the_log_is_carried_between_invocations_and_at_shutdown() {
         let status = environment.extension.wait().unwrap();
         (environment, status)
     }));
-    let (_environment, status) = ended.await.unwrap();
+    let (environment, status) = ended.await.unwrap();
     assert!(status.success());
     assert!(shipped(&audit).last() > before.last(), "the end of the log too");
+    let other = environment.published.path("elsewhere");
+    let is_there =
+        [audit.join("audit"), audit.join("openings"), other.join("audit"), other.join("openings")]
+            .map(|folder| folder.exists());
+    assert_eq!(is_there, [true, false, false, true]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cold_start_needs_no_network_if_the_layer_has_a_release() {
-    let published = Published::new().await;
-    fs::create_dir(published.path("audit")).unwrap();
+    let published = Published::new(POLICIES).await;
     fs::rename(published.path("store"), published.path("layer")).unwrap();
     let environment = Environment::of(published).await;
     environment.lambda.invoke(r#"{"tenant":"a","job":"purge"}"#);
@@ -65,8 +72,7 @@ async fn a_cold_start_needs_no_network_if_the_layer_has_a_release() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_release_every_event_is_denied() {
-    let published = Published::new().await;
-    fs::create_dir(published.path("audit")).unwrap();
+    let published = Published::new(POLICIES).await;
     fs::rename(published.path("store"), published.path("elsewhere")).unwrap();
     let environment = Environment::of(published).await;
     environment.lambda.invoke(r#"{"tenant":"a"}"#);
@@ -183,7 +189,7 @@ async fn a_killed_extension_lets_nothing_pass() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_extension_that_cannot_start_says_so_and_ends() {
-    let published = Published::new().await;
+    let published = Published::new(POLICIES).await;
     let lambda = Lambda::start().await;
     let mut extension =
         command(&lambda, &published).env("AECP_ROOT", "/nowhere/root.json").spawn().unwrap();

@@ -10,26 +10,26 @@ fn message(id: &str, queue: &str, body: &str) -> Value {
     })
 }
 
-fn batch(queue: &str, bodies: &[&str]) -> String {
+pub(crate) fn batch(queue: &str, bodies: &[&str]) -> String {
     let records: Vec<Value> =
         bodies.iter().enumerate().map(|(n, body)| message(&format!("m{n}"), queue, body)).collect();
     json!({ "Records": records }).to_string()
 }
 
 /// The ids of the messages in an event.
-fn ids(event: &str) -> Vec<String> {
+pub(crate) fn ids(event: &str) -> Vec<String> {
     let event: Value = serde_json::from_str(event).unwrap();
     let records = event["Records"].as_array().unwrap();
     records.iter().map(|record| record["messageId"].as_str().unwrap().to_owned()).collect()
 }
 
-fn failures(answer: &Value) -> Vec<&str> {
+pub(crate) fn failures(answer: &Value) -> Vec<&str> {
     let failures = answer["batchItemFailures"].as_array().unwrap();
     failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect()
 }
 
-const GOOD: &str = r#"{"amount":1}"#;
-const DENIED: &str = r#"{"amount":101}"#;
+pub(crate) const GOOD: &str = r#"{"amount":1}"#;
+pub(crate) const DENIED: &str = r#"{"amount":101}"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn denied_messages_go_back_to_their_queue_and_the_function_gets_the_others() {

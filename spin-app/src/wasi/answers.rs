@@ -62,7 +62,9 @@ pub(super) async fn decide(
         Body::Unread(_) => None,
     };
     let answered = Answered { status, headers: &headers, body: seen };
-    let decided = supported(active.set.decide_read(|table, slots| answered.read(request, table, slots)));
+    let decided = supported(
+        active.set.decide_read(|table, slots| answered.read(request, &active.set, table, slots)),
+    );
     let answer = settle(decided);
     let Ok(permit) = answer.permit() else { return denial(&answer) };
     names.extend(advisory(&answer));

@@ -34,6 +34,9 @@ const IMPATIENT: Duration = Duration::from_secs(2);
 /// How long records that can wait do, so that many become one write.
 const GATHERING: Duration = Duration::from_millis(50);
 
+/// How many such times what is only counted waits: each write makes requests wait for the store.
+const COUNTING: u32 = 20;
+
 /// All that an instance has.
 pub(super) struct Guard {
     pub(super) settings: Settings,
@@ -130,7 +133,12 @@ impl Guard {
             let guard = Rc::clone(self);
             spawn(async move {
                 let gathering = u64::try_from(GATHERING.as_nanos()).unwrap_or(u64::MAX);
-                monotonic_clock::wait_for(gathering).await;
+                for _ in 0..COUNTING {
+                    monotonic_clock::wait_for(gathering).await;
+                    if guard.recorder.has_entries() {
+                        break;
+                    }
+                }
                 guard.flushes.set(false);
                 guard.recorder.flush(&guard.store);
             });

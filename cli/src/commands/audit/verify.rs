@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     Outcome,
     audit::{LogReader, Releases, TrustArguments, Verified},
-    commands::{Format, block_on, decide::pinned_root},
+    commands::{Format, block_on, release::pinned_root},
     terminal::{BAD, GOOD, PLAIN, count},
 };
 

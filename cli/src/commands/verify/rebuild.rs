@@ -5,7 +5,7 @@ use aecp_compiler::{
     source::Sources,
 };
 use aecp_contract::{
-    manifest::Manifest,
+    manifest::{COMPONENT_PREFIX, Manifest},
     release::{Artifact, SOURCES, SUBMISSION},
 };
 use aecp_enforcer::VerifiedRelease;
@@ -89,13 +89,16 @@ fn compare(release: &VerifiedRelease, manifest: &Manifest) -> Result<Vec<Rebuilt
     if sources.digest() != release.statement().release().source {
         return Err(format!("`{SOURCES}` does not have the digest of the release's sources"));
     }
+    let components = &manifest.components;
     let mut profile = Profile::start();
     let outcome = compile_sources_under(&sources, &manifest.states, &mut |phase| profile.phase(phase));
     let outcome = outcome.map_err(|error| error.to_string())?;
-    let Some(compiled) = outcome.compiled else {
+    let Some(mut compiled) = outcome.compiled else {
         diagnostics::print(&outcome.findings, &sources);
         return Err("the release's sources do not compile here".to_owned());
     };
+    // Beside what is compiled stands what is not.
+    compiled.manifest.components.clone_from(components);
     let compiled = compiled.artifacts();
     let compare = |(name, signed): (&str, Artifact)| {
         let result = match compiled.get(name) {
@@ -105,7 +108,10 @@ fn compare(release: &VerifiedRelease, manifest: &Manifest) -> Result<Vec<Rebuilt
         };
         Rebuilt { name: name.to_owned(), result }
     };
-    // What the author signed is none of the compiler's artifacts; `verify` has checked it.
-    let made = release.statement().artifacts().filter(|(name, _)| *name != SUBMISSION);
+    // What the author signed is none of the compiler's artifacts, nor are components; `verify` has checked both.
+    let made = release
+        .statement()
+        .artifacts()
+        .filter(|(name, _)| *name != SUBMISSION && !name.starts_with(COMPONENT_PREFIX));
     Ok(made.map(compare).collect())
 }

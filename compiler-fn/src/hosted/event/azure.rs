@@ -31,13 +31,13 @@ fn of_event(value: &Value) -> Option<Event> {
     })
 }
 
-/// A handshake comes alone; of anything else the objects count.
+/// A handshake comes alone, and so does a timer; of anything else the objects count.
 fn merged(events: Vec<Event>) -> Event {
     let mut objects = Vec::new();
     for event in events {
         match event {
             Event::Created(more) => objects.extend(more),
-            Event::Handshake(code) => return Event::Handshake(code),
+            Event::Handshake(_) | Event::Check => return event,
             Event::Nothing(_) => {}
         }
     }
@@ -57,7 +57,7 @@ fn of_url(url: &str) -> Option<Object> {
 }
 
 /// `{"Data":{"<binding>":…},"Metadata":{…}}`: an Event Grid trigger's event is the binding, and of a blob trigger the
-/// metadata say which blob it is.
+/// metadata say which blob it is. A timer's says whether it comes late.
 fn of_host(value: &Value) -> Option<Event> {
     let data = value.get("Data")?.as_object()?;
     let metadata = value.get("Metadata").unwrap_or(&Value::Null);
@@ -70,6 +70,7 @@ fn of_host(value: &Value) -> Option<Event> {
     let known = events.map(|event| match event.get("Data") {
         // What a host sends is not in itself again.
         Some(_) => nothing("a request in a request"),
+        None if ["IsPastDue", "isPastDue"].iter().any(|late| event.get(late).is_some()) => Event::Check,
         None => super::of_value(&event),
     });
     Some(merged(known.take(MAX_OBJECTS).collect()))

@@ -115,6 +115,18 @@ fn event_grid_is_told_that_it_is_welcome() {
 }
 
 #[test]
+fn a_schedule_asks_for_a_look_at_the_channels() {
+    assert_eq!(parse(br#"{"check":"channels"}"#), Event::Check);
+    assert!(is_nothing(&parse(br#"{"check":"mate"}"#)));
+    let timer = r#"{"Schedule":{"AdjustForDST":true},"ScheduleStatus":{"Last":"2026-03-01T06:00:00+00:00"},"IsPastDue":false}"#;
+    for timer in [timer.to_owned(), serde_json::to_string(timer).unwrap()] {
+        let request =
+            format!(r#"{{"Data":{{"timer":{timer}}},"Metadata":{{"sys":{{"MethodName":"check"}}}}}}"#);
+        assert_eq!(parse(request.as_bytes()), Event::Check, "{request}");
+    }
+}
+
+#[test]
 fn what_is_no_event_is_nothing() {
     let deep = "[".repeat(100_000);
     for bad in [
