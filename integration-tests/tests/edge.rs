@@ -517,10 +517,10 @@ async fn a_key_value_store_that_forgets_is_told_again_and_a_release_ends_when_it
     std::fs::write(world.file("channels/prod.json"), second).unwrap();
     gateway.comes_to_release(2).await;
 
-    // One that nothing follows.
-    world.publish_set(&POLICIES.replace("NAME", "third"), (2, 3), &published::key()).await;
+    // One that nothing follows; it lasts long enough to be seen by a slow machine.
+    world.publish_set(&POLICIES.replace("NAME", "third"), (10, 11), &published::key()).await;
     gateway.comes_to_release(3).await;
-    for _ in 0..50 {
+    for _ in 0..200 {
         if gateway.get("/open").await == (403, "release_stale".into()) {
             break;
         }
